@@ -1,0 +1,4 @@
+//! paybridge: between Stripe and Salesforce.
+
+pub mod clock;
+pub mod sandbox;

@@ -1,0 +1,3 @@
+//! The commands of paybridge; no logic of its own.
+
+fn main() {}
