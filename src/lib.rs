@@ -1,4 +1,6 @@
 //! paybridge: between Stripe and Salesforce.
 
 pub mod clock;
+pub mod config;
+pub mod money;
 pub mod sandbox;
