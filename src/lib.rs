@@ -4,3 +4,4 @@ pub mod clock;
 pub mod config;
 pub mod money;
 pub mod sandbox;
+pub mod store;
