@@ -5,3 +5,4 @@ pub mod config;
 pub mod money;
 pub mod sandbox;
 pub mod store;
+pub mod stripe;
