@@ -4,4 +4,5 @@ pub mod clock;
 pub mod config;
 pub mod money;
 pub mod sandbox;
+pub mod store;
 pub mod stripe;

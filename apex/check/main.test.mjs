@@ -1,0 +1,90 @@
+// Each check must find the fault it is there for: damages a copy of the project and expects to be told.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const APEX = fileURLToPath(new URL("..", import.meta.url));
+const MAIN = "force-app/main/default";
+const CHARGE = `${MAIN}/objects/Stripe_Charge__c`;
+const INTEGRATION = `${MAIN}/permissionsets/Paybridge_Integration.permissionset-meta.xml`;
+const VIEWER = `${MAIN}/permissionsets/Paybridge_Viewer.permissionset-meta.xml`;
+const field = (name, object = "Stripe_Charge__c") => `${MAIN}/objects/${object}/fields/${name}.field-meta.xml`;
+
+const replace = (path, from, to) => (root) => {
+  const file = join(root, path);
+  const before = readFileSync(file, "utf8");
+  assert.ok(before.includes(from), `${path} has no ${from}`);
+  writeFileSync(file, before.replace(from, () => to));
+};
+const rename = (from, to) => (root) => renameSync(join(root, from), join(root, to));
+const remove = (path) => (root) => rmSync(join(root, path));
+
+const DAMAGES = [
+  ["a tag that is not closed", replace(field("Fee__c"), "</label>", ""), /^FAULT files.*\n.*Fee__c.*not well-formed/m],
+  ["an ampersand that is not escaped", replace(field("Fee__c"), "What Stripe", "What & Stripe"), /not well-formed/],
+  ["another root element", (root) => {
+    replace(field("Fee__c"), "<CustomField ", "<CustomFeld ")(root);
+    replace(field("Fee__c"), "</CustomField>", "</CustomFeld>")(root);
+  }, /root element is not CustomField/],
+  ["a file that is not named after its field", rename(field("Fee__c"), field("Fees__c")), /fullName is Fee__c/],
+  ["a misspelt suffix", rename(field("Fee__c"), field("Fee__c").replace("field-meta", "feld-meta")), /no kind of metadata/],
+  ["elements out of order", replace(field("Fee__c"), "<label>Fee</label>\n    <precision>18</precision>", "<precision>18</precision>\n    <label>Fee</label>"), /^FAULT elements.*\n.*<label> must stand before <precision>/m],
+  ["an element that is missing", replace(field("Fee__c"), "    <scale>3</scale>\n", ""), /has no <scale>/],
+  ["an element of another type", replace(field("Fee__c"), "<scale>3</scale>", "<scale>3</scale>\n    <visibleLines>3</visibleLines>"), /<visibleLines> is not expected/],
+  ["a text that is too long", replace(field("Failure_Code__c"), "<length>255<", "<length>256<"), /<length> is "256"/],
+  ["a type that does not exist", replace(field("Fee__c"), "<type>Number<", "<type>Decimal<"), /field type Decimal/],
+  ["history of a field where the object has none", replace(`${CHARGE}/Stripe_Charge__c.object-meta.xml`, "<enableHistory>true<", "<enableHistory>false<"), /^FAULT objects.*\n.*enableHistory is false/m],
+  ["an outside wider than the inside", (root) => {
+    replace(`${CHARGE}/Stripe_Charge__c.object-meta.xml`, "<sharingModel>ReadWrite<", "<sharingModel>Private<")(root);
+    replace(`${CHARGE}/Stripe_Charge__c.object-meta.xml`, "<externalSharingModel>Private<", "<externalSharingModel>Read<")(root);
+  }, /wider than sharingModel/],
+  ["an object without its file", remove(`${CHARGE}/Stripe_Charge__c.object-meta.xml`), /Stripe_Charge__c has no object file/],
+  ["a scale larger than the precision", replace(field("Fee__c"), "<precision>18<", "<precision>2<"), /^FAULT fields.*\n.*scale is larger/m],
+  ["a status twice", replace(field("Status__c"), "<fullName>Failed<", "<fullName>Pending<"), /two values have the fullName "pending"/],
+  ["a status list that is open", replace(field("Status__c"), "<restricted>true<", "<restricted>false<"), /not restricted/],
+  ["a key that ignores case", replace(field("Stripe_Id__c"), "<caseSensitive>true<", "<caseSensitive>false<"), /can match the wrong record/],
+  ["a lookup to nothing", replace(field("Customer__c"), "<referenceTo>Stripe_Customer__c<", "<referenceTo>Stripe_Custmer__c<"), /^FAULT relationships.*\n.*Stripe_Custmer__c, which does not exist/m],
+  ["two relationships of one name", replace(field("Customer__c", "Stripe_Invoice__c"), "<relationshipName>Stripe_Invoices<", "<relationshipName>Stripe_Charges<"), /relationshipName Stripe_Charges of Stripe_Customer__c is taken/],
+  ["an amount with two decimals", replace(field("Fee__c"), "<scale>3<", "<scale>2<"), /^FAULT record model.*\n.*<scale> is 2, expected 3/m],
+  ["a common field that is missing", remove(field("Livemode__c")), /Livemode__c is missing/],
+  ["a required field in a permission set", replace(VIEWER, "<field>Stripe_Charge__c.Status__c<", "<field>Stripe_Charge__c.Stripe_Id__c<"), /^FAULT permission sets.*\n.*Stripe_Charge__c.Stripe_Id__c is a required field/m],
+  ["a field permission for no field", replace(VIEWER, "<field>Stripe_Charge__c.Fee__c<", "<field>Stripe_Charge__c.Fees__c<"), /Fees__c is not a field[^]*Fee__c has no field permission/],
+  ["a reader that writes", replace(VIEWER, "<editable>false<", "<editable>true<"), /editable must be false/],
+  ["the right to delete", replace(INTEGRATION, "<allowDelete>false<", "<allowDelete>true<"), /Account: grants allowDelete, allowRead, expected allowRead/],
+  ["a field that is not in the permission sets", remove(field("Fee__c")), /Fee__c is not a field of this project/],
+];
+
+for (const [title, damage, told] of DAMAGES) {
+  test(`finds ${title}`, () => {
+    const { status, output } = checkAfter(damage);
+    assert.equal(status, 1, output);
+    assert.match(output, told);
+  });
+}
+
+test("finds a file that the conversion leaves out", () => {
+  const { status, output } = checkAfter((root) => writeFileSync(join(root, ".forceignore"), "**/Stripe_Charge__c/fields/Fee__c.field-meta.xml\n"));
+  assert.equal(status, 1, output);
+  assert.match(output, /^FAULT conversion.*\n.*package.xml lacks CustomField Stripe_Charge__c.Fee__c/m);
+});
+
+test("passes the project as it is", () => {
+  const { status, output } = checkAfter(() => {});
+  assert.equal(status, 0, output);
+});
+
+function checkAfter(damage) {
+  const root = mkdtempSync(join(tmpdir(), "paybridge-apex-"));
+  try {
+    for (const part of ["sfdx-project.json", "force-app"]) cpSync(join(APEX, part), join(root, part), { recursive: true });
+    damage(root);
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(APEX, "check/main.mjs"), root], { encoding: "utf8" });
+    return { status, output: stdout + stderr };
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}

@@ -1,0 +1,87 @@
+//! Objects to be read from Stripe, once each: parents never seen, ties the events cannot decide, foreign API versions.
+
+use diesel::prelude::*;
+
+use super::connection::{Conn, on_backend};
+use super::error::Result;
+use super::schema::fetches;
+
+/// An object to be read from Stripe.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// Name of the Stripe account in the configuration.
+    pub account: String,
+    /// Stripe's name of the kind, `payment_intent`.
+    pub object: String,
+    /// Stripe's id.
+    pub object_id: String,
+    /// Why, for people.
+    pub reason: &'static str,
+}
+
+/// A fetch that is due.
+#[derive(Clone, Debug, Queryable)]
+pub struct Due {
+    /// The row.
+    pub id: i64,
+    /// Name of the Stripe account in the configuration.
+    pub account: String,
+    /// Stripe's name of the kind.
+    pub object: String,
+    /// Stripe's id.
+    pub object_id: String,
+    /// Tries so far.
+    pub attempts: i32,
+}
+
+/// Asks for objects to be read; one that is already asked for stays as it is.
+pub fn request(conn: &mut Conn, wanted: &[Wanted], now_ms: i64) -> Result<()> {
+    for one in wanted {
+        on_backend!(conn, c => diesel::insert_into(fetches::table)
+            .values((
+                fetches::account.eq(&one.account),
+                fetches::object.eq(&one.object),
+                fetches::object_id.eq(&one.object_id),
+                fetches::reason.eq(one.reason),
+                fetches::attempts.eq(0),
+                fetches::due_at.eq(now_ms),
+            ))
+            .on_conflict_do_nothing()
+            .execute(c))?;
+    }
+    Ok(())
+}
+
+/// The next fetches that are due. Reading twice does no harm, so no lease is taken.
+pub fn due(conn: &mut Conn, now_ms: i64, limit: i64) -> Result<Vec<Due>> {
+    let query = fetches::table
+        .filter(fetches::due_at.le(now_ms))
+        .order((fetches::due_at, fetches::id))
+        .limit(limit)
+        .select((fetches::id, fetches::account, fetches::object, fetches::object_id, fetches::attempts));
+    Ok(on_backend!(conn, c => query.load(c))?)
+}
+
+/// The object was read, or never will be.
+pub fn complete(conn: &mut Conn, id: i64) -> Result<()> {
+    on_backend!(conn, c => diesel::delete(fetches::table.find(id)).execute(c))?;
+    Ok(())
+}
+
+/// Stripe did not answer; ask again later.
+pub fn retry_at(conn: &mut Conn, id: i64, due_ms: i64, error: &str) -> Result<()> {
+    on_backend!(conn, c => diesel::update(fetches::table.find(id))
+        .set((
+            fetches::attempts.eq(fetches::attempts + 1),
+            fetches::due_at.eq(due_ms),
+            fetches::last_error.eq(error),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
+/// When the next fetch is due, in milliseconds since 1970.
+pub fn next_due(conn: &mut Conn) -> Result<Option<i64>> {
+    let query = fetches::table.select(diesel::dsl::min(fetches::due_at));
+    Ok(on_backend!(conn, c => query.first(c))?)
+}

@@ -1,0 +1,15 @@
+//! Everything that is kept: all SQL of the program, and nothing but SQL.
+//!
+//! Functions are transitions (`record`, `lease`, `complete`, `dead_letter`, …) on a connection, so that they compose in one
+//! transaction. The async side has two doors, [`Store::read`] and [`Store::write`]. It must not know Stripe, Salesforce or
+//! HTTP: rows and identifiers only.
+
+mod connection;
+mod error;
+pub mod fetches;
+pub mod inbox;
+pub mod outbox;
+mod schema;
+
+pub use connection::{Backend, Conn, Store};
+pub use error::{Error, Result};

@@ -1,0 +1,381 @@
+//! The newest state of each Salesforce record that was not yet accepted, and where each record stands.
+//!
+//! A row lives as long as its record, because its position decides whether a late event is older. `pending` rows are due
+//! at `due_at`; `leased` rows travel, and are due again when the lease ends without a result; `done` rows arrived; `dead`
+//! rows wait for a person or a newer state.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+use super::connection::{Conn, on_backend};
+use super::error::Result;
+use super::schema::outbox;
+
+/// How new a state is: the second of its event, the object's own progress within that second, and the event's id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Stripe's clock, seconds since 1970.
+    pub created: i64,
+    /// Larger is further; only compared inside one second.
+    pub progress: i64,
+    /// Decides what nothing else decides, the same way in every order of arrival.
+    pub event_id: String,
+}
+
+/// The newest state of one record, as it is merged in.
+#[derive(Clone, Debug)]
+pub struct NewState {
+    /// Name of the org in the configuration.
+    pub org: String,
+    /// API name of the object.
+    pub sobject: String,
+    /// The Stripe id that the record is upserted by.
+    pub external_id: String,
+    /// Name of the Stripe account in the configuration.
+    pub account: String,
+    /// How new it is.
+    pub position: Position,
+    /// JSON object of the fields.
+    pub fields: String,
+    /// JSON list of the records that must exist first.
+    pub parents: String,
+}
+
+/// What is known of a record before a new state comes.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// How new the known state is.
+    pub position: Position,
+    /// Its fields.
+    pub fields: String,
+}
+
+/// A row taken to Salesforce.
+#[derive(Clone, Debug, Queryable)]
+pub struct Leased {
+    /// The row.
+    pub id: i64,
+    /// Name of the Stripe account in the configuration.
+    pub account: String,
+    /// API name of the object.
+    pub sobject: String,
+    /// The Stripe id that the record is upserted by.
+    pub external_id: String,
+    /// Last event of the state that travels.
+    pub event_id: String,
+    /// JSON object of the fields.
+    pub fields: String,
+    /// JSON list of the records that must exist first.
+    pub parents: String,
+    /// Tries so far, this one included.
+    pub attempts: i32,
+    /// Milliseconds since 1970: since when it waits for a parent.
+    pub waiting_since: Option<i64>,
+}
+
+/// A row that is not tried again until a person replays it or a newer state comes.
+#[derive(Clone, Debug, Queryable)]
+pub struct DeadLetter {
+    /// The row.
+    pub id: i64,
+    /// API name of the object.
+    pub sobject: String,
+    /// The Stripe id.
+    pub external_id: String,
+    /// What was sent.
+    pub fields: String,
+    /// Tries so far.
+    pub attempts: i32,
+    /// The full error.
+    pub last_error: Option<String>,
+    /// Milliseconds since 1970.
+    pub updated_at: i64,
+}
+
+/// How many rows are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Waiting for their turn.
+    pub pending: i64,
+    /// On their way.
+    pub leased: i64,
+    /// Arrived.
+    pub done: i64,
+    /// Given up.
+    pub dead: i64,
+}
+
+/// What is known of these records, by sobject and external id. On PostgreSQL the rows stay locked until the transaction ends.
+pub fn known(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<HashMap<(String, String), Known>> {
+    type Row = (String, String, i64, i64, String, String);
+    let columns = (
+        outbox::sobject,
+        outbox::external_id,
+        outbox::created,
+        outbox::progress,
+        outbox::event_id,
+        outbox::fields,
+    );
+    // Always in the same order, so that two processes cannot lock each other out.
+    let query = outbox::table
+        .filter(outbox::org.eq(org))
+        .filter(outbox::external_id.eq_any(external_ids))
+        .order((outbox::sobject, outbox::external_id))
+        .select(columns);
+    let rows: Vec<Row> = match conn {
+        Conn::Sqlite(c) => query.load(c)?,
+        Conn::Postgres(c) => query.for_update().load(c)?,
+    };
+    Ok(rows
+        .into_iter()
+        .map(|(sobject, external_id, created, progress, event_id, fields)| {
+            ((sobject, external_id), Known { position: Position { created, progress, event_id }, fields })
+        })
+        .collect())
+}
+
+/// Rows of one statement; nine values each stay far below SQLite's 32,766 variables.
+const MERGE_CHUNK: usize = 500;
+
+/// Merges states into their rows: a state older than the row's is dropped, a newer one replaces it and is due now. A row
+/// that travels keeps its lease and is due again when the call ends; one that waits after a failure keeps its wait.
+pub fn merge(conn: &mut Conn, states: &[NewState], now_ms: i64) -> Result<()> {
+    for chunk in states.chunks(MERGE_CHUNK) {
+        let values = (0..chunk.len())
+            .map(|row| {
+                let p = |n: usize| row * 9 + n;
+                format!(
+                    "(${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, 1, 0, 'pending', '', 0, {now_ms}, {now_ms})",
+                    p(1), p(2), p(3), p(4), p(5), p(6), p(7), p(8), p(9)
+                )
+            })
+            .collect::<Vec<_>>()
+            .join(", ");
+        let statement = format!(
+            "INSERT INTO outbox (org, sobject, external_id, account, created, progress, event_id, fields, parents, \
+               version, leased_version, state, lease, attempts, due_at, updated_at) \
+             VALUES {values} \
+             ON CONFLICT (org, sobject, external_id) DO UPDATE SET \
+               account = excluded.account, created = excluded.created, progress = excluded.progress, \
+               event_id = excluded.event_id, fields = excluded.fields, parents = excluded.parents, \
+               version = outbox.version + 1, updated_at = excluded.updated_at, \
+               state = CASE outbox.state WHEN 'leased' THEN 'leased' ELSE 'pending' END, \
+               attempts = CASE WHEN outbox.state IN ('done', 'dead') THEN 0 ELSE outbox.attempts END, \
+               waiting_since = CASE WHEN outbox.state IN ('done', 'dead') THEN NULL ELSE outbox.waiting_since END, \
+               due_at = CASE WHEN outbox.state IN ('done', 'dead') THEN excluded.due_at ELSE outbox.due_at END \
+             WHERE (excluded.created, excluded.progress, excluded.event_id) \
+                 > (outbox.created, outbox.progress, outbox.event_id)"
+        );
+        on_backend!(conn, c => {
+            let mut query = diesel::sql_query(statement).into_boxed();
+            for state in chunk {
+                query = query
+                    .bind::<Text, _>(&state.org)
+                    .bind::<Text, _>(&state.sobject)
+                    .bind::<Text, _>(&state.external_id)
+                    .bind::<Text, _>(&state.account)
+                    .bind::<BigInt, _>(state.position.created)
+                    .bind::<BigInt, _>(state.position.progress)
+                    .bind::<Text, _>(&state.position.event_id)
+                    .bind::<Text, _>(&state.fields)
+                    .bind::<Text, _>(&state.parents);
+            }
+            query.execute(c)
+        })?;
+    }
+    Ok(())
+}
+
+/// Takes up to `limit` rows that are due, until `until_ms`. The attempt is counted now, so that a crash counts.
+pub fn lease(
+    conn: &mut Conn,
+    org: &str,
+    lease: &str,
+    now_ms: i64,
+    until_ms: i64,
+    limit: i64,
+) -> Result<Vec<Leased>> {
+    let due = outbox::table
+        .filter(outbox::org.eq(org))
+        .filter(outbox::state.eq_any(["pending", "leased"]))
+        .filter(outbox::due_at.le(now_ms))
+        .order((outbox::due_at, outbox::id))
+        .limit(limit)
+        .select(outbox::id);
+    let ids: Vec<i64> = match conn {
+        Conn::Sqlite(c) => due.load(c)?,
+        Conn::Postgres(c) => due.for_update().skip_locked().load(c)?,
+    };
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(on_backend!(conn, c => diesel::update(outbox::table.filter(outbox::id.eq_any(&ids)))
+        .set((
+            outbox::state.eq("leased"),
+            outbox::lease.eq(lease),
+            outbox::leased_version.eq(outbox::version),
+            outbox::attempts.eq(outbox::attempts + 1),
+            outbox::due_at.eq(until_ms),
+        ))
+        .returning((
+            outbox::id,
+            outbox::account,
+            outbox::sobject,
+            outbox::external_id,
+            outbox::event_id,
+            outbox::fields,
+            outbox::parents,
+            outbox::attempts,
+            outbox::waiting_since,
+        ))
+        .load(c))?)
+}
+
+/// The row, if this lease still holds it.
+macro_rules! held {
+    ($lease:expr, $id:expr) => {
+        outbox::table.find($id).filter(outbox::lease.eq($lease)).filter(outbox::state.eq("leased"))
+    };
+}
+
+/// Salesforce accepted these rows. One that got a newer state meanwhile is due again at once.
+pub fn complete(conn: &mut Conn, lease: &str, ids: &[i64], now_ms: i64) -> Result<()> {
+    on_backend!(conn, c => {
+        diesel::update(outbox::table.filter(outbox::lease.eq(lease)).filter(outbox::id.eq_any(ids)))
+            .filter(outbox::state.eq("leased"))
+            .set((
+                outbox::state.eq(diesel::dsl::case_when(
+                    outbox::version.eq(outbox::leased_version), "done".into_sql::<Text>(),
+                ).otherwise("pending")),
+                outbox::lease.eq(""),
+                outbox::attempts.eq(0),
+                outbox::due_at.eq(now_ms),
+                outbox::waiting_since.eq(None::<i64>),
+                outbox::last_error.eq(None::<String>),
+                outbox::updated_at.eq(now_ms),
+            ))
+            .execute(c)
+    })?;
+    Ok(())
+}
+
+/// The row failed for a passing reason and is due again later. `waiting_since` is kept while it waits for a parent.
+pub fn retry_at(
+    conn: &mut Conn,
+    lease: &str,
+    id: i64,
+    due_ms: i64,
+    waiting_since: Option<i64>,
+    error: &str,
+) -> Result<()> {
+    on_backend!(conn, c => diesel::update(held!(lease, id))
+        .set((
+            outbox::state.eq("pending"),
+            outbox::lease.eq(""),
+            outbox::due_at.eq(due_ms),
+            outbox::waiting_since.eq(waiting_since),
+            outbox::last_error.eq(error),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
+/// The row will not be tried again until a person replays it or a newer state comes. A newer state that came while it
+/// travelled is tried at once.
+pub fn dead_letter(conn: &mut Conn, lease: &str, id: i64, now_ms: i64, error: &str) -> Result<()> {
+    on_backend!(conn, c => diesel::update(held!(lease, id))
+        .set((
+            outbox::state.eq(diesel::dsl::case_when(
+                outbox::version.eq(outbox::leased_version), "dead".into_sql::<Text>(),
+            ).otherwise("pending")),
+            outbox::lease.eq(""),
+            outbox::due_at.eq(now_ms),
+            outbox::last_error.eq(error),
+            outbox::updated_at.eq(now_ms),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
+/// Gives rows back untried: the fault lay elsewhere, so the attempt does not count.
+pub fn release(conn: &mut Conn, lease: &str, ids: &[i64], due_ms: i64) -> Result<()> {
+    on_backend!(conn, c => diesel::update(
+            outbox::table.filter(outbox::lease.eq(lease)).filter(outbox::id.eq_any(ids)),
+        )
+        .filter(outbox::state.eq("leased"))
+        .set((
+            outbox::state.eq("pending"),
+            outbox::lease.eq(""),
+            outbox::attempts.eq(outbox::attempts - 1),
+            outbox::due_at.eq(due_ms),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
+/// Which of these records have a row, whatever its state.
+pub fn seen(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<Vec<String>> {
+    let query = outbox::table
+        .filter(outbox::org.eq(org))
+        .filter(outbox::external_id.eq_any(external_ids))
+        .select(outbox::external_id);
+    Ok(on_backend!(conn, c => query.load(c))?)
+}
+
+/// Rows given up, longest first.
+pub fn dead_letters(conn: &mut Conn, limit: i64) -> Result<Vec<DeadLetter>> {
+    let query = outbox::table
+        .filter(outbox::state.eq("dead"))
+        .order((outbox::updated_at, outbox::id))
+        .limit(limit)
+        .select((
+            outbox::id,
+            outbox::sobject,
+            outbox::external_id,
+            outbox::fields,
+            outbox::attempts,
+            outbox::last_error,
+            outbox::updated_at,
+        ));
+    Ok(on_backend!(conn, c => query.load(c))?)
+}
+
+/// Makes a dead row due again with its attempts reset; the reason is kept. Says whether there was one.
+pub fn replay(conn: &mut Conn, id: i64, now_ms: i64) -> Result<bool> {
+    let rows = on_backend!(conn, c => diesel::update(outbox::table.find(id).filter(outbox::state.eq("dead")))
+        .set((
+            outbox::state.eq("pending"),
+            outbox::attempts.eq(0),
+            outbox::waiting_since.eq(None::<i64>),
+            outbox::due_at.eq(now_ms),
+        ))
+        .execute(c))?;
+    Ok(rows == 1)
+}
+
+/// How many rows are in each state.
+pub fn counts(conn: &mut Conn) -> Result<Counts> {
+    let query = outbox::table.group_by(outbox::state).select((outbox::state, diesel::dsl::count_star()));
+    let rows: Vec<(String, i64)> = on_backend!(conn, c => query.load(c))?;
+    let mut counts = Counts::default();
+    for (state, count) in rows {
+        match state.as_str() {
+            "pending" => counts.pending = count,
+            "leased" => counts.leased = count,
+            "done" => counts.done = count,
+            _ => counts.dead += count,
+        }
+    }
+    Ok(counts)
+}
+
+/// When the next row of this org is due, in milliseconds since 1970.
+pub fn next_due(conn: &mut Conn, org: &str) -> Result<Option<i64>> {
+    let query = outbox::table
+        .filter(outbox::org.eq(org))
+        .filter(outbox::state.eq_any(["pending", "leased"]))
+        .select(diesel::dsl::min(outbox::due_at));
+    Ok(on_backend!(conn, c => query.first(c))?)
+}

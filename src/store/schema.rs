@@ -1,0 +1,74 @@
+//! The tables, in the subset of types that both backends share. Kept by hand; a test selects every column on both.
+
+diesel::table! {
+    events (seq) {
+        seq -> BigInt,
+        account -> Text,
+        event_id -> Text,
+        event_type -> Text,
+        object_id -> Nullable<Text>,
+        created -> BigInt,
+        received_at -> BigInt,
+        payload -> Text,
+    }
+}
+
+diesel::table! {
+    inbox (seq) {
+        seq -> BigInt,
+        state -> Text,
+        last_error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    outbox (id) {
+        id -> BigInt,
+        org -> Text,
+        sobject -> Text,
+        external_id -> Text,
+        account -> Text,
+        created -> BigInt,
+        progress -> BigInt,
+        event_id -> Text,
+        fields -> Text,
+        parents -> Text,
+        version -> BigInt,
+        leased_version -> BigInt,
+        state -> Text,
+        lease -> Text,
+        attempts -> Integer,
+        due_at -> BigInt,
+        waiting_since -> Nullable<BigInt>,
+        last_error -> Nullable<Text>,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    fetches (id) {
+        id -> BigInt,
+        account -> Text,
+        object -> Text,
+        object_id -> Text,
+        reason -> Text,
+        attempts -> Integer,
+        due_at -> BigInt,
+        last_error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    api_keys (id) {
+        id -> Text,
+        name -> Text,
+        hash -> Text,
+        scopes -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::joinable!(inbox -> events (seq));
+diesel::allow_tables_to_appear_in_same_query!(inbox, events);
