@@ -1,5 +1,6 @@
 //! paybridge: between Stripe and Salesforce.
 
+pub mod api;
 pub mod clock;
 pub mod config;
 pub mod money;

@@ -4,6 +4,7 @@
 //! transaction. The async side has two doors, [`Store::read`] and [`Store::write`]. It must not know Stripe, Salesforce or
 //! HTTP: rows and identifiers only.
 
+pub mod api_keys;
 mod connection;
 mod error;
 pub mod fetches;

@@ -7,6 +7,7 @@ mod error;
 mod form;
 pub mod objects;
 mod requests;
+mod status;
 
 pub use client::{AccountId, Answer, Client, Fetched};
 pub use error::{Error, Failure, Rejection};

@@ -1,0 +1,84 @@
+//! What every answer has in common: a request id, and problems told in one shape.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use super::problem::Problem;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Names one request, in its answer and in the log.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+impl RequestId {
+    /// The id of a request that came through [`answer`]; empty for others.
+    pub fn of(request: &HttpRequest) -> String {
+        request.extensions().get::<Self>().map(|id| id.0.clone()).unwrap_or_default()
+    }
+}
+
+/// Middleware for the whole application: gives the request an id, and turns what went wrong into a problem.
+///
+/// Whatever our handlers did not answer themselves (unknown path, wrong method) becomes a problem as well, below `/v1` and
+/// at addresses nobody serves; other parts may keep answers of their own.
+pub async fn answer(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let id = Uuid::now_v7().to_string();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let asked = request.request().clone();
+    let mut response = match next.call(request).await {
+        Ok(response) => response.map_into_boxed_body(),
+        Err(error) => ServiceResponse::from_err(error, asked.clone()),
+    };
+    if let Some(problem) = problem_in(&response) {
+        response = response.map_body(|head, _| {
+            head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type(&asked)));
+            let instance = asked.path().to_owned();
+            BoxBody::new(
+                serde_json::to_vec(&Problem { request_id: id.clone(), instance, ..problem })
+                    .unwrap_or_default(),
+            )
+        });
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    Ok(response)
+}
+
+fn problem_in(response: &ServiceResponse) -> Option<Problem> {
+    let error = response.response().error();
+    if let Some(problem) = error.and_then(|error| error.as_error::<Problem>()) {
+        return Some(problem.clone());
+    }
+    let status = response.status();
+    let failed = status.is_client_error() || status.is_server_error();
+    let ours = response.request().path().starts_with("/v1") || response.request().match_pattern().is_none();
+    (failed && ours).then(|| Problem::of_status(status))
+}
+
+/// External Services take nothing but `application/json`; others may ask for the registered type.
+fn media_type(request: &HttpRequest) -> &'static str {
+    let accepts = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accepts.contains(PROBLEM_JSON) { PROBLEM_JSON } else { "application/json" }
+}
+
+/// An answer with a body.
+pub(super) fn json(status: actix_web::http::StatusCode, body: &impl serde::Serialize) -> HttpResponse {
+    HttpResponse::build(status).json(body)
+}
+
+/// Seconds since 1970 as RFC 3339.
+pub(super) fn timestamp(seconds: i64) -> Option<String> {
+    OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(&Rfc3339).ok()
+}

@@ -1,0 +1,123 @@
+//! What Salesforce calls: the REST API, its OpenAPI document and its documentation pages.
+//!
+//! Handlers read a request, make one call to Stripe and say what became of it. Nothing here may write to Salesforce or wait
+//! for it.
+
+mod amounts;
+mod answer;
+mod auth;
+mod customers;
+mod fields;
+mod health;
+mod idempotency;
+mod links;
+mod metadata;
+mod openapi;
+mod payment_intents;
+mod problem;
+mod request;
+mod stripe_fields;
+mod subscriptions;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use actix_web::middleware::from_fn;
+use actix_web::{HttpRequest, web};
+use utoipa::OpenApi;
+
+pub use answer::{RequestId, answer};
+pub use auth::{Caller, Scope, authenticate, issue};
+use openapi::Security;
+pub use openapi::document;
+pub use problem::{Code, FieldProblem, Problem};
+
+use crate::clock::Clock;
+use crate::store::Store;
+use crate::stripe;
+
+/// Everything the API needs; one for the whole process.
+#[derive(Clone, Debug)]
+pub struct ApiState {
+    /// By the account's name in the configuration.
+    pub stripe: BTreeMap<String, stripe::Client>,
+    /// Where the keys of callers are.
+    pub store: Store,
+    /// For the expiry of keys.
+    pub clock: Clock,
+    /// Whether the parts behind the API run; `/readyz` says no while it is false. Set it before stopping.
+    pub ready: Arc<AtomicBool>,
+}
+
+impl ApiState {
+    /// The client of the account that the header `X-Paybridge-Account` names, `main` without one.
+    fn client(&self, request: &HttpRequest) -> Result<&stripe::Client, Problem> {
+        let header =
+            request.headers().get("x-paybridge-account").map(|name| name.to_str().unwrap_or_default());
+        let name = header.unwrap_or("main");
+        self.stripe.get(name).ok_or_else(|| {
+            let known: Vec<_> = self.stripe.keys().map(String::as_str).collect();
+            let detail = format!("`{}` is not one of {}", fields::excerpt(name), known.join(", "));
+            Problem::new(Code::UnknownAccount, detail)
+        })
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "paybridge",
+        description = "Stripe for Salesforce: create customers, payments and subscriptions, and read how they stand. Amounts \
+            are exact: decimal text in major units (or a JSON number), or whole minor units. Every creation takes an \
+            idempotencyKey; a repeated call gets the first answer again. Errors have one shape with a stable code.",
+        license(name = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        customers::create_customer,
+        customers::get_customer,
+        payment_intents::create_payment_intent,
+        payment_intents::get_payment_intent,
+        subscriptions::create_subscription,
+        subscriptions::get_subscription,
+    ),
+    modifiers(&Security),
+)]
+struct Contract;
+
+/// The routes; `app.route` by route the same as the list above, which a test compares.
+///
+/// The application has to be wrapped in [`answer`], which gives request ids and turns faults into problems.
+pub fn routes(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
+    move |app| {
+        app.app_data(web::Data::new(state))
+            .service(
+                web::scope("/v1")
+                    .app_data(web::PayloadConfig::new(request::BODY_LIMIT))
+                    .wrap(from_fn(authenticate))
+                    .service(web::resource("/customers").route(web::post().to(customers::create_customer)))
+                    .service(
+                        web::resource("/customers/{customerId}")
+                            .route(web::get().to(customers::get_customer)),
+                    )
+                    .service(
+                        web::resource("/payment-intents")
+                            .route(web::post().to(payment_intents::create_payment_intent)),
+                    )
+                    .service(
+                        web::resource("/payment-intents/{paymentIntentId}")
+                            .route(web::get().to(payment_intents::get_payment_intent)),
+                    )
+                    .service(
+                        web::resource("/subscriptions")
+                            .route(web::post().to(subscriptions::create_subscription)),
+                    )
+                    .service(
+                        web::resource("/subscriptions/{subscriptionId}")
+                            .route(web::get().to(subscriptions::get_subscription)),
+                    ),
+            )
+            .configure(health::routes)
+            .configure(openapi::routes);
+    }
+}

@@ -1,0 +1,309 @@
+//! Payment intents: create (and try to collect), get.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use url::Url;
+use utoipa::ToSchema;
+
+use super::ApiState;
+use super::amounts::{self, AMOUNT, major};
+use super::answer::{RequestId, json, timestamp};
+use super::auth::{Caller, Scope};
+use super::fields::{Fields, excerpt};
+use super::idempotency::{Key, once};
+use super::metadata::{MetadataEntry, entries};
+use super::problem::Problem;
+use super::request::{Common, JsonBody, common, email, request_body};
+use crate::stripe::{self, CaptureMethod, CreatePaymentIntent};
+
+request_body! {
+    /// A payment to create. Send `amount` or `amountMinor`, with `currencyCode`.
+    CreatePaymentIntentRequest {
+        /// Decimal amount in major units, as text; a JSON number is taken too, and read exactly.
+        #[schema(nullable = false, example = "129.90")]
+        amount: Option<String>,
+        /// Whole minor units (cents, or whole yen), instead of amount.
+        #[schema(nullable = false, example = 12990, minimum = 1)]
+        amount_minor: Option<i64>,
+        /// Three-letter ISO code.
+        #[schema(example = "USD")]
+        currency_code: String,
+        /// Stripe's id of the customer who pays.
+        #[schema(nullable = false, example = "cus_NffrFeUfNV2Hib")]
+        customer_id: Option<String>,
+        /// Stripe's id of the payment method. Required with confirm.
+        #[schema(nullable = false, example = "pm_card_visa")]
+        payment_method_id: Option<String>,
+        /// Whether to try to collect the money at once. Without it the payer completes the payment.
+        #[schema(nullable = false, default = false, example = true)]
+        confirm: Option<bool>,
+        /// Whether the payer is absent and cannot authenticate; only with confirm.
+        #[schema(nullable = false, default = false, example = false)]
+        off_session: Option<bool>,
+        /// automatic takes the money, manual only authorizes it for a later capture.
+        #[schema(nullable = false, default = "automatic", example = "automatic")]
+        capture_method: Option<String>,
+        /// Free text, seen in the Stripe Dashboard and by the payer.
+        #[schema(nullable = false, example = "Order 00000100", max_length = 1000)]
+        description: Option<String>,
+        /// Where Stripe sends the receipt.
+        #[schema(nullable = false, example = "ada@example.com", max_length = 512)]
+        receipt_email: Option<String>,
+        /// Where the payer returns to from a page of the bank; only with confirm. Without it, ways of paying that send the
+        /// payer elsewhere are not offered.
+        #[schema(nullable = false, example = "https://example.com/paid")]
+        return_url: Option<String>,
+    }
+}
+
+/// A payment at Stripe, and how far it got.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PaymentIntent {
+    /// Stripe's id.
+    #[schema(example = "pi_3PqXyZ2eZvKYlo2C1a2b3c4d")]
+    stripe_id: String,
+    /// Pending, Action Required, Authorized, Completed, Failed or Canceled; absent when Stripe says something new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Completed")]
+    status: Option<String>,
+    /// The status as Stripe says it; new ones may be added.
+    #[schema(example = "succeeded")]
+    stripe_status: String,
+    /// What shall be collected, in major units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "129.90")]
+    amount: Option<String>,
+    /// The same in minor units.
+    #[schema(example = 12990)]
+    amount_minor: i64,
+    /// What was collected, in major units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "129.90")]
+    amount_received: Option<String>,
+    /// The same in minor units.
+    #[schema(example = 12990)]
+    amount_received_minor: i64,
+    /// What is authorized and can be captured, in major units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "0.00")]
+    amount_capturable: Option<String>,
+    /// The same in minor units.
+    #[schema(example = 0)]
+    amount_capturable_minor: i64,
+    /// Upper-case code.
+    #[schema(example = "USD")]
+    currency_code: String,
+    /// Stripe's id of the customer who pays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "cus_NffrFeUfNV2Hib")]
+    customer_id: Option<String>,
+    /// The newest attempt that reached a charge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "ch_3PqXyZ2eZvKYlo2C1a2b3c4d")]
+    latest_charge_id: Option<String>,
+    /// Ways of paying that are offered, or the one that was used.
+    #[schema(example = json!(["card"]))]
+    payment_method_types: Vec<String>,
+    /// The token with which a web page completes this payment; show it to the payer only. Told to callers that may write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "pi_3PqXyZ2eZvKYlo2C1a2b3c4d_secret_x")]
+    client_secret: Option<String>,
+    /// What the payer has to do, when the status is Action Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "redirect_to_url")]
+    next_action_type: Option<String>,
+    /// Where to send the payer for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "https://hooks.stripe.com/redirect/authenticate/src_x")]
+    next_action_url: Option<String>,
+    /// Why the last attempt failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "card_declined")]
+    failure_code: Option<String>,
+    /// The bank's reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "insufficient_funds")]
+    decline_code: Option<String>,
+    /// The same for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Your card has insufficient funds.")]
+    failure_message: Option<String>,
+    /// Why it was cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "requested_by_customer")]
+    cancellation_reason: Option<String>,
+    /// Free text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Order 00000100")]
+    description: Option<String>,
+    /// Whether it is real money.
+    #[schema(example = false)]
+    livemode: bool,
+    /// When Stripe created it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime, example = "2026-11-20T16:00:00Z")]
+    stripe_created_at: Option<String>,
+    /// Notes, the links to Salesforce records among them.
+    metadata: Vec<MetadataEntry>,
+    /// Names this request in the service's log.
+    #[schema(example = "01a0a1b2-5c60-7cc2-a1f4-0c0b6d1c9a11")]
+    request_id: String,
+    /// The key the creation travelled under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "paybridge-createPaymentIntent-006D000000IRFmaIAH")]
+    idempotency_key: Option<String>,
+    /// Whether this is the answer of an earlier call with the same key, and nothing was done now.
+    #[schema(example = false)]
+    idempotency_replayed: bool,
+}
+
+/// Creates a payment, and with `confirm` tries to collect it.
+///
+/// A declined payment is a 402 `payment_declined` with the bank's reason and the id of the payment intent that remains.
+#[utoipa::path(
+    post, path = "/v1/payment-intents", operation_id = "createPaymentIntent", tag = "payments",
+    request_body = CreatePaymentIntentRequest,
+    responses(
+        (status = "2XX", description = "The payment.", body = PaymentIntent),
+        (status = "4XX", description = "The request has to be changed, or the payment was declined.", body = Problem),
+        (status = "5XX", description = "The service or Stripe has a problem.", body = Problem),
+    ),
+)]
+pub(super) async fn create_payment_intent(
+    state: web::Data<ApiState>,
+    caller: Caller,
+    request: HttpRequest,
+    body: JsonBody,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::PaymentsWrite)?;
+    let mut fields = body.fields()?;
+    let wanted = read(&mut fields, &request);
+    let (wanted, key) = fields.finish(wanted)?;
+    let answer = once(&key, state.client(&request)?.create_payment_intent(&wanted, key.text())).await?;
+    let mut payment = PaymentIntent::seen_by(&caller, answer.object);
+    payment.request_id = RequestId::of(&request);
+    payment.idempotency_key = Some(key.text().to_owned());
+    payment.idempotency_replayed = answer.replayed;
+    Ok(json(StatusCode::CREATED, &payment))
+}
+
+/// Gets a payment as Stripe has it now.
+#[utoipa::path(
+    get, path = "/v1/payment-intents/{paymentIntentId}", operation_id = "getPaymentIntent", tag = "payments",
+    params(("paymentIntentId" = String, Path, description = "Stripe's id.", example = "pi_3PqXyZ2eZvKYlo2C1a2b3c4d")),
+    responses(
+        (status = "2XX", description = "The payment.", body = PaymentIntent),
+        (status = "4XX", description = "The request has to be changed.", body = Problem),
+        (status = "5XX", description = "The service or Stripe has a problem.", body = Problem),
+    ),
+)]
+pub(super) async fn get_payment_intent(
+    state: web::Data<ApiState>,
+    caller: Caller,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::PaymentsRead)?;
+    let payment =
+        state.client(&request)?.payment_intent(&id).await.map_err(|error| Problem::reading(&error))?;
+    let mut payment = PaymentIntent::seen_by(&caller, payment);
+    payment.request_id = RequestId::of(&request);
+    Ok(json(StatusCode::OK, &payment))
+}
+
+/// Reads the body of [`CreatePaymentIntentRequest`].
+pub(super) fn read(fields: &mut Fields, request: &HttpRequest) -> Option<(CreatePaymentIntent, Key)> {
+    let amount = amounts::read(fields, &AMOUNT, 1);
+    let customer = fields.stripe_id("customerId", "cus_", "cus_NffrFeUfNV2Hib");
+    let payment_method = fields.stripe_id("paymentMethodId", "", "pm_card_visa");
+    let confirm = fields.flag("confirm").unwrap_or(false);
+    let off_session = fields.flag("offSession").unwrap_or(false);
+    let words = [("automatic", CaptureMethod::Automatic), ("manual", CaptureMethod::Manual)];
+    let capture_method = fields.word("captureMethod", &words).unwrap_or(CaptureMethod::Automatic);
+    let description = fields.text("description", 1000, "Order 00000100");
+    let receipt_email = email(fields, "receiptEmail");
+    let return_url = read_url(fields, "returnUrl");
+    if confirm && payment_method.is_none() && !fields.has_fault("paymentMethodId") {
+        fields.missing("paymentMethodId", "with confirm, the id of a payment method", "pm_card_visa");
+    }
+    for (name, given) in [("offSession", off_session), ("returnUrl", return_url.is_some())] {
+        if given && !confirm {
+            fields.fault(name, "only makes sense with confirm", Some("confirm: true"), None);
+        }
+    }
+    let Common { metadata, key } = common(fields, request, "createPaymentIntent");
+    let amount = amount?;
+    let currency = amount.currency().code().to_owned();
+    let wanted = CreatePaymentIntent {
+        amount: amount.minor(),
+        currency,
+        customer,
+        payment_method,
+        confirm,
+        off_session,
+        capture_method,
+        description,
+        receipt_email,
+        return_url,
+        metadata,
+    };
+    Some((wanted, key))
+}
+
+fn read_url(fields: &mut Fields, name: &'static str) -> Option<String> {
+    let text = fields.text(name, 2048, "https://example.com/paid")?;
+    if Url::parse(&text).is_ok_and(|url| url.has_host()) {
+        return Some(text);
+    }
+    let problem = format!("`{}` is not an address", excerpt(&text));
+    fields.fault(name, problem, Some("a full address"), Some("https://example.com/paid"));
+    None
+}
+
+impl PaymentIntent {
+    fn seen_by(caller: &Caller, payment: stripe::objects::PaymentIntent) -> Self {
+        let currency = payment.currency.as_str();
+        let secret = payment.client_secret.as_ref().filter(|_| caller.may(Scope::PaymentsWrite));
+        let error = payment.last_payment_error.clone();
+        let (failure_code, decline_code, failure_message) =
+            error.map_or((None, None, None), |error| (error.code, error.decline_code, error.message));
+        let (next_action_type, next_action_url) = match &payment.next_action {
+            None => (None, None),
+            Some(next) => {
+                let redirect = next.redirect_to_url.as_ref();
+                (Some(next.kind.clone()), redirect.and_then(|redirect| redirect.url.clone()))
+            }
+        };
+        Self {
+            status: payment.plain_status().map(str::to_owned),
+            amount: major(payment.amount, currency),
+            amount_minor: payment.amount,
+            amount_received: major(payment.amount_received, currency),
+            amount_received_minor: payment.amount_received,
+            amount_capturable: major(payment.amount_capturable, currency),
+            amount_capturable_minor: payment.amount_capturable,
+            currency_code: currency.to_uppercase(),
+            customer_id: payment.customer.as_ref().map(|customer| customer.id().to_owned()),
+            latest_charge_id: payment.latest_charge.as_ref().map(|charge| charge.id().to_owned()),
+            client_secret: secret.map(|secret| secret.expose().to_owned()),
+            next_action_type,
+            next_action_url,
+            failure_code,
+            decline_code,
+            failure_message,
+            stripe_created_at: timestamp(payment.created),
+            metadata: entries(&payment.metadata),
+            livemode: payment.livemode,
+            stripe_id: payment.id,
+            stripe_status: payment.status,
+            payment_method_types: payment.payment_method_types,
+            cancellation_reason: payment.cancellation_reason,
+            description: payment.description,
+            request_id: String::new(),
+            idempotency_key: None,
+            idempotency_replayed: false,
+        }
+    }
+}
