@@ -40,14 +40,12 @@ pub async fn answer(
         Ok(response) => response.map_into_boxed_body(),
         Err(error) => ServiceResponse::from_err(error, asked.clone()),
     };
-    if let Some(problem) = problem_in(&response) {
+    if let Some(mut problem) = problem_in(&response) {
+        problem.request_id.clone_from(&id);
+        asked.path().clone_into(&mut problem.instance);
         response = response.map_body(|head, _| {
             head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type(&asked)));
-            let instance = asked.path().to_owned();
-            BoxBody::new(
-                serde_json::to_vec(&Problem { request_id: id.clone(), instance, ..problem })
-                    .unwrap_or_default(),
-            )
+            BoxBody::new(serde_json::to_vec(&*problem).unwrap_or_default())
         });
     }
     if let Ok(value) = HeaderValue::from_str(&id) {

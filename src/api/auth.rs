@@ -102,7 +102,7 @@ pub async fn authenticate(
     let header =
         request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let caller = match (state, header) {
-        (None, _) => return Err(Problem::new(Code::Internal, "the API is not set up").into()),
+        (None, _) => return Err(Problem::new(Code::InternalError, "the API is not set up").into()),
         (_, None) => return Err(missing().into()),
         (Some(state), Some(header)) => identify(&state, &header).await?,
     };

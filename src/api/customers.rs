@@ -12,7 +12,7 @@ use super::auth::{Caller, Scope};
 use super::fields::Fields;
 use super::idempotency::once;
 use super::metadata::{MetadataEntry, entries};
-use super::problem::Problem;
+use super::problem::{self, Problem};
 use super::request::{Common, JsonBody, common, email, request_body};
 use crate::stripe::{self, CreateCustomer};
 
@@ -104,8 +104,8 @@ pub(super) struct Customer {
     request_body = CreateCustomerRequest,
     responses(
         (status = "2XX", description = "The customer.", body = Customer),
-        (status = "4XX", description = "The request has to be changed.", body = Problem),
-        (status = "5XX", description = "The service or Stripe has a problem.", body = Problem),
+        (status = "4XX", description = "The request has to be changed.", body = problem::Body),
+        (status = "5XX", description = "The service or Stripe has a problem.", body = problem::Body),
     ),
 )]
 pub(super) async fn create_customer(
@@ -132,8 +132,8 @@ pub(super) async fn create_customer(
     params(("customerId" = String, Path, description = "Stripe's id.", example = "cus_NffrFeUfNV2Hib")),
     responses(
         (status = "2XX", description = "The customer.", body = Customer),
-        (status = "4XX", description = "The request has to be changed.", body = Problem),
-        (status = "5XX", description = "The service or Stripe has a problem.", body = Problem),
+        (status = "4XX", description = "The request has to be changed.", body = problem::Body),
+        (status = "5XX", description = "The service or Stripe has a problem.", body = problem::Body),
     ),
 )]
 pub(super) async fn get_customer(

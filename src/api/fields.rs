@@ -322,6 +322,6 @@ mod tests {
             assert_eq!(Fields::parse(body.as_bytes()).unwrap_err().code, Code::InvalidJson, "{body}");
         }
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(Fields::parse(deep.as_bytes()).is_err());
+        assert_eq!(Fields::parse(deep.as_bytes()).unwrap().text("a", 1, "x"), None);
     }
 }

@@ -31,7 +31,7 @@ pub use answer::{RequestId, answer};
 pub use auth::{Caller, Scope, authenticate, issue};
 use openapi::Security;
 pub use openapi::document;
-pub use problem::{Code, FieldProblem, Problem};
+pub use problem::{Body as ProblemBody, Code, FieldProblem, Problem};
 
 use crate::clock::Clock;
 use crate::store::Store;

@@ -13,7 +13,7 @@ use super::auth::{Caller, Scope};
 use super::fields::{Fields, excerpt};
 use super::idempotency::{Key, once};
 use super::metadata::{MetadataEntry, entries};
-use super::problem::Problem;
+use super::problem::{self, Problem};
 use super::request::{Common, JsonBody, common, email, request_body};
 use crate::stripe::{self, CaptureMethod, CreatePaymentIntent};
 
@@ -167,8 +167,8 @@ pub(super) struct PaymentIntent {
     request_body = CreatePaymentIntentRequest,
     responses(
         (status = "2XX", description = "The payment.", body = PaymentIntent),
-        (status = "4XX", description = "The request has to be changed, or the payment was declined.", body = Problem),
-        (status = "5XX", description = "The service or Stripe has a problem.", body = Problem),
+        (status = "4XX", description = "The request has to be changed, or the payment was declined.", body = problem::Body),
+        (status = "5XX", description = "The service or Stripe has a problem.", body = problem::Body),
     ),
 )]
 pub(super) async fn create_payment_intent(
@@ -195,8 +195,8 @@ pub(super) async fn create_payment_intent(
     params(("paymentIntentId" = String, Path, description = "Stripe's id.", example = "pi_3PqXyZ2eZvKYlo2C1a2b3c4d")),
     responses(
         (status = "2XX", description = "The payment.", body = PaymentIntent),
-        (status = "4XX", description = "The request has to be changed.", body = Problem),
-        (status = "5XX", description = "The service or Stripe has a problem.", body = Problem),
+        (status = "4XX", description = "The request has to be changed.", body = problem::Body),
+        (status = "5XX", description = "The service or Stripe has a problem.", body = problem::Body),
     ),
 )]
 pub(super) async fn get_payment_intent(

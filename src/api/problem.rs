@@ -3,6 +3,8 @@
 //! The shape is RFC 9457 with a stable `code`. It is served as `application/json`, because Salesforce's External Services
 //! read nothing else, and as `application/problem+json` when the caller asks for that.
 
+use std::ops::{Deref, DerefMut};
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
@@ -12,10 +14,15 @@ use utoipa::ToSchema;
 use super::stripe_fields;
 use crate::{store, stripe};
 
+/// What went wrong, on its way to the caller.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<Body>);
+
 /// An error, with everything the caller needs to react to it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
 #[serde(rename_all = "camelCase")]
-pub struct Problem {
+pub struct Body {
     /// Names the kind of problem as an identifier; the same as `code`.
     #[serde(rename = "type")]
     #[schema(example = "urn:paybridge:problem:invalid_request")]
@@ -145,7 +152,7 @@ codes! {
     /// Stripe asks to slow down.
     RateLimited = "rate_limited", 429, "Too many requests", true;
     /// A fault of ours.
-    Internal = "internal_error", 500, "Something is wrong with this service", false;
+    InternalError = "internal_error", 500, "Something is wrong with this service", false;
     /// Stripe answered with an error of its own.
     StripeFailed = "stripe_failed", 502, "Stripe has a problem", true;
     /// Stripe's answer makes no sense to us.
@@ -173,7 +180,7 @@ impl Problem {
     /// A problem with what is special about it this time.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let (name, status, title, retryable) = code.facts();
-        Self {
+        Self(Box::new(Body {
             type_uri: format!("urn:paybridge:problem:{name}"),
             title: title.to_owned(),
             status,
@@ -188,13 +195,15 @@ impl Problem {
             idempotency_key: None,
             stripe_request_id: None,
             errors: Vec::new(),
-        }
+        }))
     }
 
     /// Fields that are wrong.
     pub fn fields(errors: Vec<FieldProblem>) -> Self {
         let told: Vec<_> = errors.iter().map(|error| format!("{}: {}", error.field, error.problem)).collect();
-        Self { errors, ..Self::new(Code::InvalidRequest, told.join("; ")) }
+        let mut problem = Self::new(Code::InvalidRequest, told.join("; "));
+        problem.errors = errors;
+        problem
     }
 
     /// The problem for a status that something other than our handlers answered with.
@@ -205,7 +214,7 @@ impl Problem {
             413 => Code::BodyTooLarge,
             415 => Code::UnsupportedMediaType,
             400..500 => Code::BadRequest,
-            _ => Code::Internal,
+            _ => Code::InternalError,
         };
         let detail = match code {
             Code::UnknownPath => "the paths of this API are listed in /openapi.json",
@@ -303,9 +312,23 @@ impl From<store::Error> for Problem {
                 Self::new(Code::StorageUnavailable, "nothing was done; repeat the request later")
             }
             store::Error::Corrupt(_) => {
-                Self::new(Code::Internal, "the operators of this service find the reason in its log")
+                Self::new(Code::InternalError, "the operators of this service find the reason in its log")
             }
         }
+    }
+}
+
+impl Deref for Problem {
+    type Target = Body;
+
+    fn deref(&self) -> &Body {
+        &self.0
+    }
+}
+
+impl DerefMut for Problem {
+    fn deref_mut(&mut self) -> &mut Body {
+        &mut self.0
     }
 }
 
@@ -321,7 +344,7 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status_code()).json(self);
+        let mut response = HttpResponse::build(self.status_code()).json(&self.0);
         if self.status == 401 {
             // Required with 401. Source: RFC 9110, section 15.5.2; RFC 6750, section 3.
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -12,7 +12,7 @@ use super::auth::{Caller, Scope};
 use super::fields::Fields;
 use super::idempotency::{Key, once};
 use super::metadata::{MetadataEntry, entries};
-use super::problem::Problem;
+use super::problem::{self, Problem};
 use super::request::{Common, JsonBody, common, request_body};
 use crate::stripe::{
     self, CollectionMethod, CreateSubscription, Interval, NewItem, NewPrice, PaymentBehavior,
@@ -191,8 +191,8 @@ pub(super) struct SubscriptionItem {
     request_body = CreateSubscriptionRequest,
     responses(
         (status = "2XX", description = "The subscription.", body = Subscription),
-        (status = "4XX", description = "The request has to be changed, or the payment was declined.", body = Problem),
-        (status = "5XX", description = "The service or Stripe has a problem.", body = Problem),
+        (status = "4XX", description = "The request has to be changed, or the payment was declined.", body = problem::Body),
+        (status = "5XX", description = "The service or Stripe has a problem.", body = problem::Body),
     ),
 )]
 pub(super) async fn create_subscription(
@@ -219,8 +219,8 @@ pub(super) async fn create_subscription(
     params(("subscriptionId" = String, Path, description = "Stripe's id.", example = "sub_1PqXyZ2eZvKYlo2Cabcdefgh")),
     responses(
         (status = "2XX", description = "The subscription.", body = Subscription),
-        (status = "4XX", description = "The request has to be changed.", body = Problem),
-        (status = "5XX", description = "The service or Stripe has a problem.", body = Problem),
+        (status = "4XX", description = "The request has to be changed.", body = problem::Body),
+        (status = "5XX", description = "The service or Stripe has a problem.", body = problem::Body),
     ),
 )]
 pub(super) async fn get_subscription(
