@@ -1,8 +1,14 @@
 //! paybridge: between Stripe and Salesforce.
 
+pub mod backoff;
 pub mod clock;
 pub mod config;
+pub mod delivery;
+pub mod mapping;
 pub mod money;
+pub mod salesforce;
 pub mod sandbox;
 pub mod store;
 pub mod stripe;
+pub mod webhooks;
+pub mod worker;

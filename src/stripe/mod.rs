@@ -2,4 +2,5 @@
 //!
 //! Nothing here retries, stores or decides; it must not know Salesforce or the database.
 
+pub mod event;
 pub mod objects;
