@@ -2,5 +2,16 @@
 //!
 //! Nothing here retries, stores or decides; it must not know Salesforce or the database.
 
+mod client;
+mod error;
 pub mod event;
+mod form;
 pub mod objects;
+mod requests;
+
+pub use client::{AccountId, Answer, Client, Fetched};
+pub use error::{Error, Failure, Rejection};
+pub use requests::{
+    CaptureMethod, CollectionMethod, CreateCustomer, CreatePaymentIntent, CreateSubscription, Interval,
+    NewItem, NewPrice, PaymentBehavior,
+};

@@ -1,0 +1,377 @@
+//! The client: one function for each request we make.
+//!
+//! Retries are not its business; a caller that wants one repeats the call with the same idempotency key.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::{Method, StatusCode, redirect};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+use url::Url;
+
+use super::error::{Error, Failure, Hints, describe, judge};
+use super::form::Form;
+use super::objects::{Customer, PaymentIntent, Reference, Subscription};
+use super::requests::{CreateCustomer, CreatePaymentIntent, CreateSubscription};
+use crate::config::StripeConfig;
+
+/// A host that does not even take the connection is not waited for.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One Stripe account. Clones share connections.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    key: SecretString,
+    version: String,
+}
+
+/// What Stripe answered to a request that may change something.
+#[derive(Clone, Debug)]
+pub struct Answer<T> {
+    /// The object.
+    pub object: T,
+    /// Whether this is the stored answer of an earlier request with the same idempotency key.
+    pub replayed: bool,
+    /// `req_…`, to look the request up in the Dashboard.
+    pub request_id: Option<String>,
+}
+
+/// An object as Stripe has it now, unparsed.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The JSON text.
+    pub body: Box<RawValue>,
+    /// When Stripe answered, by its own clock, in whole seconds; for deciding what is newer.
+    pub answered_at: OffsetDateTime,
+}
+
+/// The id of a Stripe account, `acct_…`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AccountId(pub String);
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client for the account of `config`; opens no connection yet.
+    ///
+    /// Errors: when the TLS library cannot be set up.
+    pub fn new(config: &StripeConfig) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .timeout(config.timeout)
+            .connect_timeout(CONNECT_TIMEOUT)
+            // Stripe never redirects; following one would send the key to somebody else.
+            .redirect(redirect::Policy::none())
+            .user_agent(concat!("paybridge/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self {
+            http,
+            base: config.api_base.clone(),
+            key: config.secret_key.clone(),
+            version: config.api_version.clone(),
+        })
+    }
+
+    /// Creates a customer.
+    pub async fn create_customer(
+        &self,
+        request: &CreateCustomer,
+        idempotency_key: &str,
+    ) -> Result<Answer<Customer>, Error> {
+        self.post(&["customers"], &request.form(), idempotency_key).await
+    }
+
+    /// The customer as it is now; a deleted one answers with `deleted`.
+    pub async fn customer(&self, id: &str) -> Result<Customer, Error> {
+        self.get(&["customers", id]).await
+    }
+
+    /// Creates a payment intent and, if asked for, tries to collect the money.
+    ///
+    /// A declined payment is [`Error::Rejected`] with status 402 and the id of the payment intent that remains.
+    pub async fn create_payment_intent(
+        &self,
+        request: &CreatePaymentIntent,
+        idempotency_key: &str,
+    ) -> Result<Answer<PaymentIntent>, Error> {
+        self.post(&["payment_intents"], &request.form(), idempotency_key).await
+    }
+
+    /// The payment intent as it is now.
+    pub async fn payment_intent(&self, id: &str) -> Result<PaymentIntent, Error> {
+        self.get(&["payment_intents", id]).await
+    }
+
+    /// Creates a subscription.
+    pub async fn create_subscription(
+        &self,
+        request: &CreateSubscription,
+        idempotency_key: &str,
+    ) -> Result<Answer<Subscription>, Error> {
+        self.post(&["subscriptions"], &request.form(), idempotency_key).await
+    }
+
+    /// The subscription as it is now.
+    pub async fn subscription(&self, id: &str) -> Result<Subscription, Error> {
+        self.get(&["subscriptions", id]).await
+    }
+
+    /// The account that the key belongs to.
+    pub async fn account(&self) -> Result<AccountId, Error> {
+        self.get(&["account"]).await.map(|account: Reference| AccountId(account.id))
+    }
+
+    /// Any object by its kind, as in the field `object` of an event (`payment_intent`, `checkout.session`), and id.
+    ///
+    /// Errors: [`Error::Unaddressable`] for a kind that cannot be read by id.
+    pub async fn fetch(&self, object: &str, id: &str) -> Result<Fetched, Error> {
+        let path = resource(object).ok_or_else(|| Error::Unaddressable(object.to_owned()))?;
+        let path: Vec<&str> = path.split('/').chain([id]).collect();
+        let reply = self.send(Method::GET, &path, None).await?;
+        let date = reply.headers.get(DATE).and_then(|date| date.to_str().ok());
+        let answered_at = date.and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok());
+        match answered_at {
+            Some(answered_at) => Ok(Fetched { body: reply.read()?, answered_at }),
+            None => Err(reply.unreadable("no valid Date header".to_owned())),
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, Error> {
+        self.send(Method::GET, path, None).await?.read()
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        form: &Form,
+        idempotency_key: &str,
+    ) -> Result<Answer<T>, Error> {
+        let reply = self.send(Method::POST, path, Some((form, idempotency_key))).await?;
+        let replayed = reply.headers.get("idempotent-replayed").is_some_and(|value| value == "true");
+        Ok(Answer { object: reply.read()?, replayed, request_id: reply.hints.request_id })
+    }
+
+    async fn send(&self, method: Method, path: &[&str], body: Option<(&Form, &str)>) -> Result<Reply, Error> {
+        let changes = body.is_some();
+        let mut request = self
+            .http
+            .request(method, self.address(path)?)
+            .bearer_auth(self.key.expose_secret())
+            .header("Stripe-Version", &self.version);
+        if let Some((form, idempotency_key)) = body {
+            request = request
+                .header("Content-Type", "application/x-www-form-urlencoded")
+                .header("Idempotency-Key", idempotency_key)
+                .body(form.encode());
+        }
+        let lost = |error: reqwest::Error| lost(&error, changes);
+        let response = request.send().await.map_err(lost)?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let body = response.bytes().await.map_err(lost)?.to_vec();
+        let hints = hints(&headers);
+        if status.is_success() {
+            Ok(Reply { status, headers, hints, body })
+        } else {
+            Err(judge(status.as_u16(), &body, hints, changes))
+        }
+    }
+
+    /// The address of `path` below `/v1`. Every part must look like an id: `..` would be another resource.
+    fn address(&self, path: &[&str]) -> Result<Url, Error> {
+        let harmless = |part: &str| {
+            !part.is_empty()
+                && part.len() <= 255
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+        };
+        if let Some(part) = path.iter().find(|part| !harmless(part)) {
+            return Err(Error::Unaddressable((*part).to_owned()));
+        }
+        let mut url = self.base.clone();
+        if let Ok(mut parts) = url.path_segments_mut() {
+            parts.pop_if_empty().push("v1").extend(path);
+        }
+        Ok(url)
+    }
+}
+
+struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    hints: Hints,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|error| self.unreadable(describe(&error)))
+    }
+
+    fn unreadable(&self, reason: String) -> Error {
+        let request_id = self.hints.request_id.clone();
+        Error::Unreadable { status: self.status.as_u16(), reason, request_id }
+    }
+}
+
+fn hints(headers: &HeaderMap) -> Hints {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    Hints {
+        request_id: text("request-id"),
+        should_retry: text("stripe-should-retry").and_then(|word| word.parse().ok()),
+        limited_reason: text("stripe-rate-limited-reason"),
+        retry_after: seconds.map(Duration::from_secs),
+    }
+}
+
+fn lost(error: &reqwest::Error, changes: bool) -> Error {
+    let failure = if error.is_connect() {
+        Failure::Connect
+    } else if error.is_timeout() {
+        Failure::Timeout
+    } else {
+        Failure::Broken
+    };
+    let outcome_unknown = changes && failure != Failure::Connect;
+    Error::Unreachable { failure, outcome_unknown, should_retry: None, request_id: None }
+}
+
+/// Where objects of a kind live below `/v1`.
+fn resource(object: &str) -> Option<&'static str> {
+    Some(match object {
+        "balance_transaction" => "balance_transactions",
+        "charge" => "charges",
+        "checkout.session" => "checkout/sessions",
+        "customer" => "customers",
+        "dispute" => "disputes",
+        "event" => "events",
+        "invoice" => "invoices",
+        "invoice_payment" => "invoice_payments",
+        "payment_intent" => "payment_intents",
+        "payment_link" => "payment_links",
+        "payment_method" => "payment_methods",
+        "payout" => "payouts",
+        "price" => "prices",
+        "product" => "products",
+        "refund" => "refunds",
+        "setup_intent" => "setup_intents",
+        "subscription" => "subscriptions",
+        "subscription_item" => "subscription_items",
+        "subscription_schedule" => "subscription_schedules",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn client(base: &str) -> Client {
+        Client::new(&StripeConfig {
+            secret_key: "sk_test_topsecret".to_owned().into(),
+            webhook_secrets: Vec::new(),
+            api_base: base.parse().unwrap(),
+            api_version: "2026-10-28.endive".to_owned(),
+            timeout: Duration::from_millis(300),
+            org: "main".to_owned(),
+        })
+        .unwrap()
+    }
+
+    /// Answers one request with `reply`, or never when it is empty, and hands over what was asked.
+    fn answer_once(reply: &'static str) -> (SocketAddr, mpsc::Receiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asked, requests) = mpsc::channel();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut buffer = [0; 4096];
+            let length = stream.read(&mut buffer).unwrap();
+            asked.send(String::from_utf8_lossy(&buffer[..length]).to_lowercase()).unwrap();
+            if reply.is_empty() {
+                std::thread::sleep(Duration::from_millis(600));
+            }
+            stream.write_all(reply.as_bytes()).unwrap();
+        });
+        (address, requests)
+    }
+
+    #[tokio::test]
+    async fn every_request_carries_version_key_and_idempotency_key() {
+        let (address, requests) = answer_once(
+            "HTTP/1.1 200 OK\r\nIdempotent-Replayed: true\r\nRequest-Id: req_1\r\nContent-Length: 14\r\n\r\n{\"id\":\"cus_1\"}",
+        );
+        let request = CreateCustomer { name: Some("A".to_owned()), ..CreateCustomer::default() };
+        let answer = client(&format!("http://{address}")).create_customer(&request, "key-1").await.unwrap();
+        assert!(answer.replayed && answer.object.id == "cus_1");
+        assert_eq!(answer.request_id.as_deref(), Some("req_1"));
+        let asked = requests.recv().unwrap();
+        for expected in [
+            "post /v1/customers http/1.1",
+            "stripe-version: 2026-10-28.endive",
+            "authorization: bearer sk_test_topsecret",
+            "idempotency-key: key-1",
+            "content-type: application/x-www-form-urlencoded",
+        ] {
+            assert!(asked.contains(expected), "missing `{expected}` in {asked}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fetched_object_is_raw_and_dated_by_stripe() {
+        let (address, requests) = answer_once(
+            "HTTP/1.1 200 OK\r\nDate: Fri, 20 Nov 2026 16:42:26 GMT\r\nContent-Length: 18\r\n\r\n{\"amount\": 1.10  }",
+        );
+        let fetched =
+            client(&format!("http://{address}/")).fetch("checkout.session", "cs_test_1").await.unwrap();
+        assert_eq!(fetched.body.get(), "{\"amount\": 1.10  }");
+        assert_eq!(fetched.answered_at.unix_timestamp(), 1_795_192_946);
+        assert!(requests.recv().unwrap().starts_with("get /v1/checkout/sessions/cs_test_1 "));
+    }
+
+    #[tokio::test]
+    async fn silence_is_told_apart_from_a_closed_door() {
+        let (address, _requests) = answer_once("");
+        let slow = client(&format!("http://{address}"));
+        let error = slow.create_customer(&CreateCustomer::default(), "k").await.unwrap_err();
+        let Error::Unreachable { failure: Failure::Timeout, outcome_unknown: true, .. } = error else {
+            panic!("{error:?}")
+        };
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let closed = client(&format!("http://{closed}"));
+        let error = closed.create_customer(&CreateCustomer::default(), "k").await.unwrap_err();
+        let Error::Unreachable { failure: Failure::Connect, outcome_unknown: false, .. } = error else {
+            panic!("{error:?}")
+        };
+    }
+
+    #[tokio::test]
+    async fn what_is_no_id_never_becomes_an_address() {
+        let client = client("http://127.0.0.1:9");
+        for id in ["", "..", "cus_1/../../account", "a?b", "é", "%2e"] {
+            assert!(matches!(client.customer(id).await, Err(Error::Unaddressable(_))), "{id}");
+        }
+        assert!(matches!(client.fetch("quantum", "q_1").await, Err(Error::Unaddressable(_))));
+        assert!(!format!("{client:?}").contains("topsecret"));
+    }
+}
