@@ -6,6 +6,7 @@ pub mod config;
 pub mod delivery;
 pub mod mapping;
 pub mod money;
+pub mod reconcile;
 pub mod salesforce;
 pub mod sandbox;
 pub mod store;
