@@ -1,5 +1,6 @@
 //! paybridge: between Stripe and Salesforce.
 
+pub mod app;
 pub mod backoff;
 pub mod clock;
 pub mod config;
@@ -11,5 +12,6 @@ pub mod salesforce;
 pub mod sandbox;
 pub mod store;
 pub mod stripe;
+pub mod telemetry;
 pub mod webhooks;
 pub mod worker;

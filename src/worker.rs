@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
@@ -33,14 +33,20 @@ pub trait Step: Send + Sync + 'static {
     fn step(&self) -> impl Future<Output = Next> + Send;
 }
 
-/// Rings when there is new work. Clones ring the same bell.
-#[derive(Clone, Debug, Default)]
-pub struct Bell(Arc<Notify>);
+/// Rings when there is new work. Clones ring the same bell; every loop that listens hears it, also one that is busy now.
+#[derive(Clone, Debug)]
+pub struct Bell(Arc<watch::Sender<()>>);
+
+impl Default for Bell {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(())))
+    }
+}
 
 impl Bell {
-    /// Wakes the loop that waits, or the next one that would.
+    /// Wakes the loops that listen, or lets them go round once more.
     pub fn ring(&self) {
-        self.0.notify_one();
+        self.0.send_replace(());
     }
 }
 
@@ -62,7 +68,10 @@ pub fn spawn<S: Step>(step: Arc<S>, bell: Bell, clock: Clock, stop: watch::Recei
 }
 
 async fn run<S: Step>(step: Arc<S>, bell: Bell, clock: Clock, mut stop: watch::Receiver<bool>) {
+    let mut rung = bell.0.subscribe();
     while !*stop.borrow() {
+        // What rings during the step is heard after it.
+        rung.mark_unchanged();
         let wait = match step.step().await {
             Next::Again => continue,
             Next::At(due) => Duration::try_from(due - clock.now())
@@ -71,7 +80,7 @@ async fn run<S: Step>(step: Arc<S>, bell: Bell, clock: Clock, mut stop: watch::R
             Next::Idle => LONGEST_WAIT,
         };
         tokio::select! {
-            () = bell.0.notified() => {}
+            _ = rung.changed() => {}
             () = tokio::time::sleep(wait) => {}
             _ = stop.changed() => {}
         }
