@@ -3,6 +3,7 @@
 pub mod app;
 pub mod backoff;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod delivery;
 pub mod mapping;
