@@ -36,6 +36,8 @@ pub struct Config {
     pub salesforce: BTreeMap<String, SalesforceConfig>,
     /// `[delivery]`
     pub delivery: DeliveryConfig,
+    /// `[log]`
+    pub log: LogConfig,
     /// Every key with what may be shown of its value and where it came from.
     pub effective: Vec<Effective>,
 }
@@ -127,6 +129,33 @@ pub struct DeliveryConfig {
     pub parent_wait: Duration,
 }
 
+/// `[log]`: what is logged, and how.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// `level`: `error`, `warn`, `info`, `debug`, or a filter like `info,paybridge::delivery=debug`.
+    pub level: String,
+    /// `format`: `text` for people, `json` for machines.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One readable line.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
 /// Everything that is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
 pub struct Error {
@@ -156,6 +185,7 @@ impl Config {
         let stripe = read_named(&mut settings, "stripe", read_stripe);
         let salesforce = read_named(&mut settings, "salesforce", read_salesforce);
         let delivery = read_delivery(&mut settings);
+        let log = read_log(&mut settings);
         for (account, config) in &stripe {
             if !salesforce.contains_key(&config.org) && settings.faults.is_empty() {
                 let key = format!("stripe.{account}.org");
@@ -167,7 +197,7 @@ impl Config {
         settings.refuse_unknown();
         if settings.faults.is_empty() {
             let effective = settings.effective;
-            Ok(Self { server, database, stripe, salesforce, delivery, effective })
+            Ok(Self { server, database, stripe, salesforce, delivery, log, effective })
         } else {
             Err(Error { faults: settings.faults })
         }
@@ -311,6 +341,19 @@ fn read_delivery(settings: &mut Settings) -> DeliveryConfig {
         backoff_limit: seconds(settings, "delivery.backoff_limit_seconds", 300, 1..=86_400),
         lease: seconds(settings, "delivery.lease_seconds", 180, 5..=3_600),
         parent_wait: seconds(settings, "delivery.parent_wait_seconds", 86_400, 1..=604_800),
+    }
+}
+
+fn read_log(settings: &mut Settings) -> LogConfig {
+    LogConfig {
+        level: settings.read("log.level", "info".to_owned(), "a level like `info`, or a filter", |text| {
+            text.parse::<tracing_subscriber::filter::Targets>().is_ok().then(|| text.to_owned())
+        }),
+        format: settings.read("log.format", LogFormat::Text, "`text` or `json`", |text| match text {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        }),
     }
 }
 

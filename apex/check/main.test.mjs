@@ -31,7 +31,7 @@ const DAMAGES = [
     replace(field("Fee__c"), "</CustomField>", "</CustomFeld>")(root);
   }, /root element is not CustomField/],
   ["a file that is not named after its field", rename(field("Fee__c"), field("Fees__c")), /fullName is Fee__c/],
-  ["a misspelt suffix", rename(field("Fee__c"), field("Fee__c").replace("field-meta", "feld-meta")), /no kind of metadata/],
+  ["a misspelt suffix", rename(field("Fee__c"), field("Fee__c").replace("field-meta", "feld-meta")), /nothing that belongs in this folder/],
   ["elements out of order", replace(field("Fee__c"), "<label>Fee</label>\n    <precision>18</precision>", "<precision>18</precision>\n    <label>Fee</label>"), /^FAULT elements.*\n.*<label> must stand before <precision>/m],
   ["an element that is missing", replace(field("Fee__c"), "    <scale>3</scale>\n", ""), /has no <scale>/],
   ["an element of another type", replace(field("Fee__c"), "<scale>3</scale>", "<scale>3</scale>\n    <visibleLines>3</visibleLines>"), /<visibleLines> is not expected/],

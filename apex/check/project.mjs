@@ -11,8 +11,11 @@ const KINDS = [
   ["permissionSets", /^permissionsets\/(?<name>\w+)\.permissionset-meta\.xml$/, "PermissionSet"],
 ];
 
+// Folders in which every file is of one of these kinds. What lies elsewhere is only converted.
+const FOLDERS = ["objects", "permissionsets"];
+
 /**
- * Reads all metadata. `project` has `root`, `apiVersion`, `files`, and `objects`, `fields`, `permissionSets`: lists of
+ * Reads the metadata of objects and permission sets. `project` has `root`, `apiVersion`, `files`, and `objects`, `fields`, `permissionSets`: lists of
  * `{ path, name, object, xml }`, where `xml` is the root element. A file that cannot be read is a fault.
  */
 export function readProject(root) {
@@ -24,6 +27,7 @@ export function readProject(root) {
     if (!entry.isFile()) continue;
     const file = join(entry.parentPath ?? entry.path, entry.name);
     const path = relative(main, file).split(sep).join("/");
+    if (!FOLDERS.includes(path.split("/")[0])) continue;
     project.files.push(path);
     const fault = readInto(project, path, readFileSync(file, "utf8"));
     if (fault) faults.push(`${path}: ${fault}`);
@@ -39,7 +43,7 @@ export function readProject(root) {
 
 function readInto(project, path, source) {
   const kind = KINDS.find(([, pattern]) => pattern.test(path));
-  if (!kind) return "no kind of metadata that this check knows lives at such a path";
+  if (!kind) return "nothing that belongs in this folder has such a name";
   const [list, pattern, rootName] = kind;
   const { name, object } = pattern.exec(path).groups;
   let xml;

@@ -1,6 +1,7 @@
 // Which elements each type of metadata has. Stricter than the platform: what the project does not use is unknown here,
 // and the elements stand in the order in which Salesforce writes them, so that a retrieve changes nothing.
-// Source: Metadata API Developer Guide, "CustomObject", "CustomField", "PermissionSet".
+// Source of elements and order: Metadata API Developer Guide, "CustomObject", "CustomField", "PermissionSet" (WSDL). The
+// longest lengths of labels, descriptions and help texts are common knowledge, not looked up.
 
 const text = (max) => ({ legal: (v) => v.length > 0 && v.length <= max, expects: `1 to ${max} characters` });
 const int = (min, max) => ({ legal: (v) => /^\d+$/.test(v) && +v >= min && +v <= max, expects: `a whole number from ${min} to ${max}` });

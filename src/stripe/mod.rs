@@ -4,6 +4,7 @@
 
 mod client;
 mod error;
+pub mod event;
 mod form;
 pub mod objects;
 mod requests;

@@ -1,0 +1,279 @@
+//! The only place where the parts are put together, started and stopped.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{HttpServer, web};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::delivery::deliver::Delivery;
+use crate::reconcile::fetch::{Fetcher, Source};
+use crate::store::{self, Store};
+use crate::webhooks::process::{Processor, Route};
+use crate::webhooks::receive::{self, Account, Receiver};
+use crate::webhooks::record::Recorder;
+use crate::worker::{self, Bell, Next, Step};
+use crate::{salesforce, stripe};
+
+/// How long background work may go on after the last request was answered.
+const WORKERS_STOP: Duration = Duration::from_millis(1_500);
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database is not there or not as it should be.
+    #[error("the database cannot be used")]
+    Store(#[from] store::Error),
+    /// The way to Stripe could not be prepared.
+    #[error("the client for Stripe account `{0}` cannot be made")]
+    Stripe(String, #[source] reqwest::Error),
+    /// The way to Salesforce could not be prepared.
+    #[error("the client for Salesforce org `{0}` cannot be made")]
+    Salesforce(String, #[source] salesforce::Error),
+    /// The machine refused a thread or a port.
+    #[error("the machine refused what the service needs")]
+    Machine(#[from] std::io::Error),
+}
+
+/// All parts, put together and not yet running.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    clock: Clock,
+    store: Store,
+    receiver: Receiver,
+    recorder_thread: std::thread::JoinHandle<()>,
+    clients: BTreeMap<String, stripe::Client>,
+    steps: Steps,
+    bells: Bells,
+}
+
+/// The background work, one of each kind or one for each org.
+#[derive(Clone, Debug)]
+pub struct Steps {
+    processor: Arc<Processor>,
+    fetcher: Arc<Fetcher>,
+    deliveries: Vec<Arc<Delivery>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Bells {
+    inbox: Bell,
+    fetching: Bell,
+    outbox: Bell,
+}
+
+impl App {
+    /// Opens the database, brings its tables up to date and prepares all parts. Blocks.
+    pub fn assemble(config: Config, clock: Clock) -> Result<Self, Error> {
+        let store = Store::open(&config.database.url, config.database.connections)?;
+        let bells = Bells::default();
+        let (recorder, recorder_thread) = Recorder::start(store.clone(), bells.inbox.clone())?;
+        let mut clients = BTreeMap::new();
+        for (name, account) in &config.stripe {
+            let client = stripe::Client::new(account).map_err(|error| Error::Stripe(name.clone(), error))?;
+            clients.insert(name.clone(), client);
+        }
+        let deliveries = config
+            .salesforce
+            .iter()
+            .map(|(org, settings)| {
+                let client = salesforce::Client::new(settings, clock.clone())
+                    .map_err(|error| Error::Salesforce(org.clone(), error))?;
+                let (delivery, fetching) = (config.delivery.clone(), bells.fetching.clone());
+                let (org, store, clock) = (org.clone(), store.clone(), clock.clone());
+                Ok(Arc::new(Delivery::new(org, store, client, delivery, clock, fetching)))
+            })
+            .collect::<Result<_, Error>>()?;
+        let steps = Steps {
+            processor: Arc::new(Processor::new(
+                store.clone(),
+                routes(&config),
+                clock.clone(),
+                bells.outbox.clone(),
+                bells.fetching.clone(),
+            )),
+            fetcher: Arc::new(Fetcher::new(
+                store.clone(),
+                sources(&config, &clients),
+                clock.clone(),
+                bells.inbox.clone(),
+            )),
+            deliveries,
+        };
+        let receiver = Receiver { accounts: accounts(&config), recorder, clock: clock.clone() };
+        Ok(Self { config, clock, store, receiver, recorder_thread, clients, steps, bells })
+    }
+
+    /// The store, for commands that look into it.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Takes requests on `listener` and, if asked for, runs the background work. Returns at once.
+    pub fn start(self, listener: TcpListener, background: Background) -> Result<Running, Error> {
+        let address = listener.local_addr()?;
+        let receiver = web::Data::new(self.receiver);
+        let server = HttpServer::new(move || {
+            actix_web::App::new().app_data(receiver.clone()).configure(receive::routes)
+        })
+        .disable_signals()
+        .shutdown_timeout(self.config.server.shutdown.as_secs())
+        .listen(listener)?
+        .run();
+        let handle = server.handle();
+        let server = tokio::spawn(server);
+        let (stop, stopped) = watch::channel(false);
+        let workers = match background {
+            Background::Running => self.steps.spawn(&self.bells, &self.clock, &stopped),
+            Background::Stepped => Vec::new(),
+        };
+        Ok(Running {
+            address,
+            store: self.store,
+            steps: self.steps,
+            handle,
+            server,
+            stop,
+            workers,
+            recorder_thread: self.recorder_thread,
+        })
+    }
+}
+
+/// Who drives the background work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Background {
+    /// Loops of its own.
+    Running,
+    /// The caller, with [`Running::drain`].
+    Stepped,
+}
+
+/// The service while it runs.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    store: Store,
+    steps: Steps,
+    handle: ServerHandle,
+    server: JoinHandle<std::io::Result<()>>,
+    stop: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+    recorder_thread: std::thread::JoinHandle<()>,
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The store, for whoever looks into it.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Does all background work that is due, until there is none.
+    pub async fn drain(&self) {
+        self.steps.drain().await;
+    }
+
+    /// Stops taking requests, answers those in flight, ends the steps that have begun, and commits what was promised.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+        if let Ok(Err(error)) = self.server.await {
+            tracing::warn!(%error, "the HTTP server ended with an error");
+        }
+        let _no_worker_left = self.stop.send(true);
+        let ends = async {
+            for worker in self.workers {
+                if let Err(error) = worker.await {
+                    tracing::warn!(%error, "a worker ended badly");
+                }
+            }
+        };
+        if tokio::time::timeout(WORKERS_STOP, ends).await.is_err() {
+            tracing::warn!("a call to Salesforce is still under way; its records will travel again");
+        }
+        // The handlers held the last senders, so the thread has committed everything and ends.
+        let joined = tokio::task::spawn_blocking(move || self.recorder_thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::warn!("the recorder ended badly");
+        }
+    }
+}
+
+impl Steps {
+    fn spawn(&self, bells: &Bells, clock: &Clock, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+        let spawn_deliveries = self.deliveries.iter().map(|delivery| {
+            worker::spawn(Arc::clone(delivery), bells.outbox.clone(), clock.clone(), stop.clone())
+        });
+        let mut workers: Vec<_> = spawn_deliveries.collect();
+        workers.push(worker::spawn(
+            Arc::clone(&self.processor),
+            bells.inbox.clone(),
+            clock.clone(),
+            stop.clone(),
+        ));
+        workers.push(worker::spawn(
+            Arc::clone(&self.fetcher),
+            bells.fetching.clone(),
+            clock.clone(),
+            stop.clone(),
+        ));
+        workers
+    }
+
+    async fn drain(&self) {
+        loop {
+            let mut worked = run_dry(&*self.processor).await | run_dry(&*self.fetcher).await;
+            for delivery in &self.deliveries {
+                worked |= run_dry(&**delivery).await;
+            }
+            if !worked {
+                return;
+            }
+        }
+    }
+}
+
+/// Steps until there is nothing to do now. Says whether anything was done.
+async fn run_dry<S: Step>(step: &S) -> bool {
+    let mut worked = false;
+    while step.step().await == Next::Again {
+        worked = true;
+    }
+    worked
+}
+
+fn accounts(config: &Config) -> BTreeMap<String, Account> {
+    let account = |settings: &crate::config::StripeConfig| Account {
+        webhook_secrets: settings.webhook_secrets.clone(),
+        mode: settings.mode(),
+    };
+    config.stripe.iter().map(|(name, settings)| (name.clone(), account(settings))).collect()
+}
+
+fn routes(config: &Config) -> BTreeMap<String, Route> {
+    let route = |settings: &crate::config::StripeConfig| Route {
+        org: settings.org.clone(),
+        api_version: settings.api_version.clone(),
+    };
+    config.stripe.iter().map(|(name, settings)| (name.clone(), route(settings))).collect()
+}
+
+fn sources(config: &Config, clients: &BTreeMap<String, stripe::Client>) -> BTreeMap<String, Source> {
+    let source = |name: &String, client: &stripe::Client| {
+        let settings = config.stripe.get(name)?;
+        let (api_version, mode) = (settings.api_version.clone(), settings.mode());
+        Some((name.clone(), Source { client: client.clone(), api_version, mode }))
+    };
+    clients.iter().filter_map(|(name, client)| source(name, client)).collect()
+}

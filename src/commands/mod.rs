@@ -1,0 +1,92 @@
+//! What a person can ask for on the command line: one file for each command. They may use everything.
+#![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
+
+mod check;
+mod dead_letters;
+mod sandbox;
+mod serve;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config};
+
+/// The configuration file that is read when none is named, if it is there.
+const DEFAULT_FILE: &str = "paybridge.toml";
+
+/// Between Stripe and Salesforce. Without a command: the sandbox, where nothing outside this machine is needed.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Arguments {
+    /// Configuration file [default: paybridge.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything on this machine: the service with stand-ins for Stripe and Salesforce
+    Sandbox(sandbox::Options),
+    /// Run the service
+    Serve,
+    /// Bring the database's tables up to date and end
+    Migrate,
+    /// Say everything that is wrong with the configuration, or what is in effect
+    Check(check::Options),
+    /// What was given up: list it, replay it
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Action),
+}
+
+/// An error with all its causes, for the last line a person sees.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            text.push_str(&format!("\n  because: {inner}"));
+            cause = inner.source();
+        }
+        Self(text)
+    }
+}
+
+/// Does what the command line asks for. `environment` is the process's.
+pub async fn run(arguments: Arguments, environment: Vec<(String, String)>) -> ExitCode {
+    let file = arguments.config.or_else(|| Path::new(DEFAULT_FILE).exists().then(|| DEFAULT_FILE.into()));
+    let load = || Config::load(file.as_deref(), environment);
+    let result = match arguments.command {
+        None => sandbox::run(&sandbox::Options::default()).await,
+        Some(Command::Sandbox(options)) => sandbox::run(&options).await,
+        Some(Command::Check(options)) => return check::run(load(), &options, file.as_deref()).await,
+        Some(Command::Serve) => with(load(), serve::run).await,
+        Some(Command::Migrate) => with(load(), serve::migrate).await,
+        Some(Command::DeadLetters(action)) => with(load(), |config| dead_letters::run(config, action)).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(text)) => {
+            complain(&text);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn with<F: Future<Output = Result<(), Failure>>>(
+    config: Result<Config, config::Error>,
+    command: impl FnOnce(Config) -> F,
+) -> Result<(), Failure> {
+    command(config?).await
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
+fn complain(text: &str) {
+    eprintln!("paybridge: {text}");
+}

@@ -1,0 +1,94 @@
+//! Which changes travel together: up to five collections of 200 records, parents before children.
+//!
+//! Source: REST API Developer Guide, "Composite" (25 subrequests, 5 of them collections) and "sObject Collections" (200).
+
+use crate::store::outbox::Leased;
+
+/// Records of one collection.
+const RECORDS: usize = 200;
+/// Collections of one call.
+const COLLECTIONS: usize = 5;
+/// Records of one call.
+pub const CALL_LIMIT: usize = RECORDS * COLLECTIONS;
+
+/// Objects in the order in which they may point to each other; others come after these.
+const PARENTS_FIRST: [&str; 4] =
+    ["Stripe_Customer__c", "Stripe_Payment_Intent__c", "Stripe_Charge__c", "Stripe_Refund__c"];
+
+/// What fits into one call, as collections in the order of sending, and what does not.
+#[derive(Debug)]
+pub struct Packed {
+    /// Each holds rows of one object.
+    pub collections: Vec<Vec<Leased>>,
+    /// Rows for another call.
+    pub left_over: Vec<Leased>,
+}
+
+/// Packs rows into one call. When there are more collections than fit, the fullest go, parents first among equals.
+pub fn pack(mut rows: Vec<Leased>) -> Packed {
+    rows.sort_by(|a, b| (rank(&a.sobject), &a.sobject, a.id).cmp(&(rank(&b.sobject), &b.sobject, b.id)));
+    let mut collections: Vec<Vec<Leased>> = Vec::new();
+    for row in rows {
+        match collections.last_mut() {
+            Some(last) if last.len() < RECORDS && last[0].sobject == row.sobject => last.push(row),
+            _ => collections.push(vec![row]),
+        }
+    }
+    let mut left_over = Vec::new();
+    while collections.len() > COLLECTIONS {
+        let smallest = (0..collections.len()).rev().min_by_key(|i| collections[*i].len()).unwrap_or(0);
+        left_over.extend(collections.remove(smallest));
+    }
+    Packed { collections, left_over }
+}
+
+fn rank(sobject: &str) -> usize {
+    PARENTS_FIRST.iter().position(|known| *known == sobject).unwrap_or(PARENTS_FIRST.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(sobject: &str, count: i64) -> Vec<Leased> {
+        let row = |id| Leased {
+            id,
+            account: "main".to_owned(),
+            sobject: sobject.to_owned(),
+            external_id: format!("x_{id}"),
+            event_id: "evt".to_owned(),
+            fields: "{}".to_owned(),
+            parents: "[]".to_owned(),
+            attempts: 1,
+            waiting_since: None,
+        };
+        (0..count).map(row).collect()
+    }
+
+    fn shape(packed: &Packed) -> Vec<(&str, usize)> {
+        packed.collections.iter().map(|c| (c[0].sobject.as_str(), c.len())).collect()
+    }
+
+    #[test]
+    fn parents_travel_before_children_in_one_call() {
+        let mixed = [rows("Stripe_Refund__c", 2), rows("Stripe_Customer__c", 1), rows("Stripe_Charge__c", 3)]
+            .concat();
+        let packed = pack(mixed);
+        assert_eq!(
+            shape(&packed),
+            [("Stripe_Customer__c", 1), ("Stripe_Charge__c", 3), ("Stripe_Refund__c", 2)]
+        );
+        assert!(packed.left_over.is_empty());
+    }
+
+    #[test]
+    fn a_call_takes_five_collections_of_two_hundred() {
+        let packed = pack(rows("Stripe_Charge__c", 1_000));
+        assert_eq!(shape(&packed), [("Stripe_Charge__c", 200); 5]);
+        let mixed =
+            [rows("Stripe_Customer__c", 10), rows("Stripe_Charge__c", 801), rows("Stripe_Refund__c", 189)];
+        let packed = pack(mixed.concat());
+        assert_eq!(shape(&packed)[0], ("Stripe_Charge__c", 200));
+        assert_eq!((packed.collections.len(), packed.left_over.len()), (5, 11));
+    }
+}

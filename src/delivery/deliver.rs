@@ -1,0 +1,330 @@
+//! One batch → Salesforce → a verdict for each change → the outbox.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use super::batch::{self, Packed};
+use super::verdict::{Verdict, judge};
+use crate::backoff;
+use crate::clock::{Clock, unix_ms};
+use crate::config::DeliveryConfig;
+use crate::salesforce::{Client, Collection, Error, Outcome, Record};
+use crate::store::fetches::{self, Wanted};
+use crate::store::outbox::{self, Leased};
+use crate::store::{self, Conn, Store};
+use crate::worker::{Bell, Next, Step};
+
+/// Brings the records of one org to their newest state.
+#[derive(Debug)]
+pub struct Delivery {
+    org: String,
+    store: Store,
+    client: Client,
+    config: DeliveryConfig,
+    clock: Clock,
+    fetching: Bell,
+    lane: Mutex<Lane>,
+}
+
+/// Whether the org takes anything at all.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lane {
+    /// Calls that failed as a whole, one after the other.
+    failures: u32,
+    /// Nothing is sent before.
+    closed_until: Option<OffsetDateTime>,
+}
+
+/// A row with what became of it.
+type Judged = (Leased, Outcome);
+
+#[derive(Deserialize)]
+struct ParentOf {
+    object: String,
+    id: String,
+}
+
+impl Delivery {
+    /// `fetching` rings when a parent has to be read from Stripe.
+    pub fn new(
+        org: String,
+        store: Store,
+        client: Client,
+        config: DeliveryConfig,
+        clock: Clock,
+        fetching: Bell,
+    ) -> Self {
+        Self { org, store, client, config, clock, fetching, lane: Mutex::default() }
+    }
+
+    async fn lease(&self, lease: &str) -> store::Result<Vec<Leased>> {
+        let now_ms = unix_ms(self.clock.now());
+        let until_ms = unix_ms(self.clock.now() + self.config.lease);
+        let (org, lease) = (self.org.clone(), lease.to_owned());
+        let limit = i64::try_from(batch::CALL_LIMIT).unwrap_or(i64::MAX);
+        self.store.write(move |conn| outbox::lease(conn, &org, &lease, now_ms, until_ms, limit)).await
+    }
+
+    /// Sends what fits into one call. A request that is refused as a whole is split until the culprit is alone.
+    async fn send(&self, collections: Vec<Vec<Leased>>) -> (Vec<Judged>, Vec<Leased>, Option<Error>) {
+        let (mut judged, mut unsent) = (Vec::new(), Vec::new());
+        let mut stack = vec![collections];
+        while let Some(call) = stack.pop() {
+            match self.client.upsert(&as_collections(&call)).await {
+                Ok(outcomes) => judged.extend(call.into_iter().flatten().zip(outcomes.into_iter().flatten())),
+                Err(Error::Rejected { status, code, message }) => match split(call) {
+                    Split::Halves(first, second) => stack.extend([second, first]),
+                    Split::Alone(row) => {
+                        let message = format!("the request was refused with {status}: {message}");
+                        judged.push((row, Outcome::Refused { code, message, fields: Vec::new() }));
+                    }
+                },
+                Err(error) => {
+                    unsent.extend(call.into_iter().flatten());
+                    unsent.extend(stack.drain(..).flatten().flatten());
+                    return (judged, unsent, Some(error));
+                }
+            }
+        }
+        (judged, unsent, None)
+    }
+
+    /// Closes the lane for a while. A fault that only a person can mend is an error, said once; others are warnings.
+    fn close_lane(
+        &self,
+        reason: &str,
+        needs_a_person: bool,
+        retry_after: Option<Duration>,
+    ) -> OffsetDateTime {
+        let mut lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner);
+        lane.failures += 1;
+        let jittered =
+            backoff::wait(lane.failures, self.config.backoff, self.config.backoff_limit, fastrand::u64(..));
+        let until =
+            self.clock.now() + jittered.max(retry_after.unwrap_or(Duration::ZERO)) + Duration::from_millis(1);
+        lane.closed_until = Some(until);
+        let (org, failures) = (self.org.as_str(), lane.failures);
+        if needs_a_person && failures == 1 {
+            tracing::error!(org, %until, "delivery stopped until somebody mends this; nothing is lost: {reason}");
+        } else {
+            tracing::warn!(org, failures, %until, "delivery waits; nothing is lost: {reason}");
+        }
+        until
+    }
+
+    fn open_lane(&self) {
+        let mut lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner);
+        if lane.failures > 0 {
+            tracing::info!(org = self.org, "delivery goes on");
+        }
+        *lane = Lane::default();
+    }
+
+    fn closed_until(&self) -> Option<OffsetDateTime> {
+        let lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner);
+        lane.closed_until.filter(|until| *until > self.clock.now())
+    }
+
+    /// Writes the verdicts down. Gives whether a parent has to be read, and why the lane must stop, if it must.
+    async fn record(
+        &self,
+        lease: &str,
+        judged: Vec<Judged>,
+        unsent: Vec<Leased>,
+    ) -> store::Result<(bool, Option<String>)> {
+        let now = self.clock.now();
+        let (org, lease, config) = (self.org.clone(), lease.to_owned(), self.config.clone());
+        self.store.write(move |conn| record(conn, &org, &lease, &judged, &unsent, &config, now)).await
+    }
+
+    async fn next_due(&self) -> Next {
+        let org = self.org.clone();
+        match self.store.read(move |conn| outbox::next_due(conn, &org)).await {
+            Ok(Some(due_ms)) => Next::At(crate::clock::from_unix_ms(due_ms)),
+            Ok(None) | Err(_) => Next::Idle,
+        }
+    }
+}
+
+impl Step for Delivery {
+    fn name(&self) -> &'static str {
+        "deliver"
+    }
+
+    async fn step(&self) -> Next {
+        if let Some(until) = self.closed_until() {
+            return Next::At(until);
+        }
+        if self.client.budget_is_spent() {
+            // One call to see whether the rolling day has moved on.
+            let checked = self.client.check_limits().await;
+            if checked.is_err() || self.client.budget_is_spent() {
+                return Next::At(self.close_lane(
+                    "our share of the org's daily requests is used up",
+                    false,
+                    None,
+                ));
+            }
+        }
+        let lease = uuid::Uuid::now_v7().to_string();
+        let rows = match self.lease(&lease).await {
+            Ok(rows) if rows.is_empty() => return self.next_due().await,
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "changes wait: the database did not answer"
+                );
+                return Next::Idle;
+            }
+        };
+        let started = std::time::Instant::now();
+        let Packed { collections, left_over } = batch::pack(rows);
+        let (judged, mut unsent, error) = self.send(collections).await;
+        let (sent, waiting) = (judged.len(), unsent.len());
+        unsent.extend(left_over);
+        let recorded = self.record(&lease, judged, unsent).await;
+        tracing::info!(
+            org = self.org,
+            records = sent,
+            unsent = waiting,
+            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            outcome = error.as_ref().map_or("answered".to_owned(), ToString::to_string),
+            "delivery attempted"
+        );
+        let stop = match recorded {
+            Ok((fetch, stop)) => {
+                if fetch {
+                    self.fetching.ring();
+                }
+                stop
+            }
+            Err(error) => {
+                // The leases run out and the records travel again: upserts do no harm twice.
+                tracing::warn!(error = &error as &dyn std::error::Error, "results were not written down");
+                None
+            }
+        };
+        match (error, stop) {
+            (Some(error), _) => {
+                let retry_after = match &error {
+                    Error::RateLimited { retry_after, .. } => *retry_after,
+                    _ => None,
+                };
+                Next::At(self.close_lane(&error.to_string(), !error.is_retryable(), retry_after))
+            }
+            (None, Some(reason)) => Next::At(self.close_lane(&reason, true, None)),
+            (None, None) => {
+                self.open_lane();
+                Next::Again
+            }
+        }
+    }
+}
+
+fn record(
+    conn: &mut Conn,
+    org: &str,
+    lease: &str,
+    judged: &[Judged],
+    unsent: &[Leased],
+    config: &DeliveryConfig,
+    now: OffsetDateTime,
+) -> store::Result<(bool, Option<String>)> {
+    let now_ms = unix_ms(now);
+    let (mut done, mut released, mut orphans, mut stop) = (Vec::new(), Vec::new(), Vec::new(), None);
+    for (row, outcome) in judged {
+        let reason = describe(outcome);
+        let attempts = u32::try_from(row.attempts).unwrap_or(1);
+        let wait = backoff::wait(attempts, config.backoff, config.backoff_limit, fastrand::u64(..));
+        let due_ms = unix_ms(now + wait) + 1;
+        let waiting_since = row.waiting_since.unwrap_or(now_ms);
+        let patient =
+            now_ms - waiting_since < i64::try_from(config.parent_wait.as_millis()).unwrap_or(i64::MAX);
+        match judge(outcome) {
+            Verdict::Done => done.push(row.id),
+            Verdict::Retry if attempts < config.max_attempts => {
+                outbox::retry_at(conn, lease, row.id, due_ms, None, &reason)?;
+            }
+            Verdict::WaitForParent if patient => {
+                outbox::retry_at(conn, lease, row.id, due_ms, Some(waiting_since), &reason)?;
+                orphans.push(row);
+            }
+            Verdict::StopLane => {
+                released.push(row.id);
+                stop = Some(format!("{} {}: {reason}", row.sobject, row.external_id));
+            }
+            Verdict::Retry | Verdict::WaitForParent | Verdict::DeadLetter => {
+                tracing::error!(sobject = row.sobject, external_id = row.external_id, attempts, %reason, "dead letter");
+                outbox::dead_letter(conn, lease, row.id, now_ms, &reason)?;
+            }
+        }
+    }
+    released.extend(unsent.iter().map(|row| row.id));
+    outbox::complete(conn, lease, &done, now_ms)?;
+    outbox::release(conn, lease, &released, now_ms)?;
+    let wanted = unseen_parents(conn, org, &orphans)?;
+    fetches::request(conn, &wanted, now_ms)?;
+    Ok((!wanted.is_empty(), stop))
+}
+
+/// Parents of these rows that no event ever spoke of: they must be read from Stripe, or the rows wait for nothing.
+fn unseen_parents(conn: &mut Conn, org: &str, orphans: &[&Leased]) -> store::Result<Vec<Wanted>> {
+    let mut wanted = Vec::new();
+    for row in orphans {
+        let parents: Vec<ParentOf> =
+            serde_json::from_str(&row.parents).map_err(|error| store::Error::Corrupt(Box::new(error)))?;
+        let ids: Vec<&str> = parents.iter().map(|parent| parent.id.as_str()).collect();
+        let seen: BTreeSet<String> = outbox::seen(conn, org, &ids)?.into_iter().collect();
+        wanted.extend(parents.into_iter().filter(|parent| !seen.contains(&parent.id)).map(|parent| Wanted {
+            account: row.account.clone(),
+            object: parent.object,
+            object_id: parent.id,
+            reason: "a record points to it and no event spoke of it",
+        }));
+    }
+    Ok(wanted)
+}
+
+fn describe(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Accepted => String::new(),
+        Outcome::Refused { code, message, fields } if fields.is_empty() => format!("{code}: {message}"),
+        Outcome::Refused { code, message, fields } => format!("{code}: {message} [{}]", fields.join(", ")),
+    }
+}
+
+fn as_collections(call: &[Vec<Leased>]) -> Vec<Collection<'_>> {
+    let record = |row| {
+        let Leased { external_id, fields, .. }: &Leased = row;
+        Record { external_id, fields }
+    };
+    call.iter()
+        .map(|rows| Collection { sobject: &rows[0].sobject, records: rows.iter().map(record).collect() })
+        .collect()
+}
+
+enum Split {
+    Halves(Vec<Vec<Leased>>, Vec<Vec<Leased>>),
+    Alone(Leased),
+}
+
+/// Cuts a call in two, between collections if there are several; parents stay in the first half.
+fn split(mut call: Vec<Vec<Leased>>) -> Split {
+    if call.len() > 1 {
+        let second = call.split_off(call.len() / 2);
+        return Split::Halves(call, second);
+    }
+    let mut rows = call.pop().unwrap_or_default();
+    match rows.len() {
+        1 => Split::Alone(rows.remove(0)),
+        count => {
+            let second = rows.split_off(count / 2);
+            Split::Halves(vec![rows], vec![second])
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Brings every record to its newest state: outbox → batch → Salesforce → a verdict for each change.
+//!
+//! It owns the outbox's far end. It must not know Stripe or how fields are made.
+
+pub mod batch;
+pub mod deliver;
+pub mod verdict;

@@ -1,0 +1,311 @@
+//! One function for each call we make, on the org's REST API.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use reqwest::header::RETRY_AFTER;
+use rust_decimal::Decimal;
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::error::Error;
+use super::login::{Login, Session};
+use crate::clock::Clock;
+use crate::config::SalesforceConfig;
+
+/// The field every record is upserted by.
+const EXTERNAL_ID: &str = "Stripe_Id__c";
+
+/// A client of one org. It does not retry, except once with a new session when the old one is over.
+pub struct Client {
+    http: reqwest::Client,
+    login: Login,
+    api_version: String,
+    daily_call_share: Decimal,
+    usage: Mutex<Option<Usage>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("api_version", &self.api_version).finish_non_exhaustive()
+    }
+}
+
+/// Records of one object, upserted together: at most 200.
+#[derive(Clone, Debug)]
+pub struct Collection<'a> {
+    /// API name of the object.
+    pub sobject: &'a str,
+    /// The records; each external id once.
+    pub records: Vec<Record<'a>>,
+}
+
+/// One record to be upserted.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// The Stripe id.
+    pub external_id: &'a str,
+    /// Its fields: the text of a JSON object.
+    pub fields: &'a str,
+}
+
+/// What became of one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the org now.
+    Accepted,
+    /// It is not.
+    Refused {
+        /// Salesforce's code, `REQUIRED_FIELD_MISSING`.
+        code: String,
+        /// Salesforce's text.
+        message: String,
+        /// The fields that Salesforce names.
+        fields: Vec<String>,
+    },
+}
+
+/// Requests of the rolling day, as the org counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Usage {
+    used: u64,
+    limit: u64,
+}
+
+#[derive(Deserialize)]
+struct CompositeAnswer<'a> {
+    #[serde(borrow, rename = "compositeResponse")]
+    responses: Vec<SubAnswer<'a>>,
+}
+
+#[derive(Deserialize)]
+struct SubAnswer<'a> {
+    #[serde(borrow)]
+    body: &'a RawValue,
+    #[serde(rename = "httpStatusCode")]
+    status: u16,
+}
+
+#[derive(Deserialize)]
+struct RecordAnswer {
+    success: bool,
+    #[serde(default)]
+    errors: Vec<RecordError>,
+}
+
+#[derive(Deserialize)]
+struct RecordError {
+    // A record's error says `statusCode`, a request's `errorCode`.
+    #[serde(alias = "errorCode", rename = "statusCode", default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    fields: Vec<String>,
+}
+
+impl Client {
+    /// A client for the org. Makes no request.
+    ///
+    /// Errors: [`Error::LoggedOut`] when the private key is none.
+    pub fn new(config: &SalesforceConfig, clock: Clock) -> Result<Self, Error> {
+        let http = reqwest::Client::builder()
+            .timeout(config.timeout)
+            .connect_timeout(Duration::from_secs(10))
+            .user_agent(concat!("paybridge/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self {
+            http,
+            login: Login::new(config, clock)?,
+            api_version: config.api_version.clone(),
+            daily_call_share: config.daily_call_share,
+            usage: Mutex::new(None),
+        })
+    }
+
+    /// Upserts up to five collections in one call, in their order. Gives an outcome for each record, in the same order.
+    ///
+    /// Repeating a call does no harm. Errors: the call as a whole failed; no outcome is known.
+    /// Source: REST API Developer Guide, "Composite" (at most 5 collections) and "Upsert Records Using sObject
+    /// Collections" (at most 200 records, results in request order).
+    pub async fn upsert(&self, collections: &[Collection<'_>]) -> Result<Vec<Vec<Outcome>>, Error> {
+        let body = self.composite_body(collections);
+        let answer = self.post("composite", body).await?;
+        let unreadable = |error: serde_json::Error| Error::Unreadable(error.to_string());
+        let parsed: CompositeAnswer<'_> = serde_json::from_slice(&answer).map_err(unreadable)?;
+        if parsed.responses.len() != collections.len() {
+            let (asked, got) = (collections.len(), parsed.responses.len());
+            return Err(Error::Unreadable(format!("{got} collections answered instead of {asked}")));
+        }
+        parsed.responses.iter().zip(collections).map(|(sub, collection)| outcomes(sub, collection)).collect()
+    }
+
+    /// Asks for the org's limits; this is how a pause for the daily budget ends, and proves that we may sign in.
+    pub async fn check_limits(&self) -> Result<(), Error> {
+        self.call(reqwest::Method::GET, "limits", None).await.map(|_body| ())
+    }
+
+    /// Whether the share of the day's requests that we may use is used up, as of the last answer.
+    pub fn budget_is_spent(&self) -> bool {
+        let usage = *self.usage.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        usage.is_some_and(|u| Decimal::from(u.used) >= Decimal::from(u.limit) * self.daily_call_share)
+    }
+
+    fn composite_body(&self, collections: &[Collection<'_>]) -> Vec<u8> {
+        // Fields are JSON text already; they are spliced in, not parsed and printed again.
+        let mut body = String::from(r#"{"allOrNone":false,"collateSubrequests":false,"compositeRequest":["#);
+        for (number, collection) in collections.iter().enumerate() {
+            let Collection { sobject, records } = collection;
+            if number > 0 {
+                body.push(',');
+            }
+            body.push_str(&format!(
+                r#"{{"method":"PATCH","url":"/services/data/{}/composite/sobjects/{sobject}/{EXTERNAL_ID}","referenceId":"c{number}","body":{{"allOrNone":false,"records":["#,
+                self.api_version
+            ));
+            for (index, record) in records.iter().enumerate() {
+                if index > 0 {
+                    body.push(',');
+                }
+                let id = serde_json::Value::from(record.external_id);
+                body.push_str(&format!(r#"{{"attributes":{{"type":"{sobject}"}},"{EXTERNAL_ID}":{id}"#));
+                let fields = record.fields.trim_start_matches('{');
+                if fields != "}" {
+                    body.push(',');
+                }
+                body.push_str(fields);
+            }
+            body.push_str("]}}");
+        }
+        body.push_str("]}");
+        body.into_bytes()
+    }
+
+    async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Error> {
+        self.call(reqwest::Method::POST, path, Some(body)).await
+    }
+
+    async fn call(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, Error> {
+        let session = self.login.session(&self.http).await?;
+        match self.send(&session, method.clone(), path, body.clone()).await {
+            Err(Error::LoggedOut { .. }) => {
+                self.login.forget(&session).await;
+                let session = self.login.session(&self.http).await?;
+                self.send(&session, method, path, body).await
+            }
+            result => result,
+        }
+    }
+
+    async fn send(
+        &self,
+        session: &Session,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, Error> {
+        let url = format!("{}/services/data/{}/{path}", session.instance_url, self.api_version);
+        let mut request = self.http.request(method, url).bearer_auth(session.token.expose_secret());
+        if let Some(body) = body {
+            request = request.header("Content-Type", "application/json; charset=UTF-8").body(body);
+        }
+        let answer = request.send().await?;
+        if let Some(usage) = answer.headers().get("Sforce-Limit-Info").and_then(|v| v.to_str().ok()) {
+            self.note_usage(usage);
+        }
+        let status = answer.status().as_u16();
+        let retry_after = answer
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
+        let body = answer.bytes().await?;
+        if status == 200 {
+            return Ok(body.into());
+        }
+        Err(refusal(status, retry_after, &body))
+    }
+
+    /// Source: REST API Developer Guide, "Limit Info Header": `api-usage=10018/100000`, several pairs parted by commas.
+    fn note_usage(&self, header: &str) {
+        let usage = header.split([',', ';']).find_map(|part| {
+            let (used, limit) = part.trim().strip_prefix("api-usage=")?.split_once('/')?;
+            Some(Usage { used: used.parse().ok()?, limit: limit.parse().ok()? })
+        });
+        if usage.is_some() {
+            *self.usage.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = usage;
+        }
+    }
+}
+
+fn outcomes(sub: &SubAnswer<'_>, collection: &Collection<'_>) -> Result<Vec<Outcome>, Error> {
+    let unreadable = |error: serde_json::Error| Error::Unreadable(error.to_string());
+    if sub.status >= 300 {
+        // The collection was refused as a whole; its records share the reason.
+        let mut errors: Vec<RecordError> = serde_json::from_str(sub.body.get()).map_err(unreadable)?;
+        let refused = refused(&mut errors);
+        return Ok(vec![refused; collection.records.len()]);
+    }
+    let mut answers: Vec<RecordAnswer> = serde_json::from_str(sub.body.get()).map_err(unreadable)?;
+    if answers.len() != collection.records.len() {
+        let (asked, got) = (collection.records.len(), answers.len());
+        return Err(Error::Unreadable(format!("{got} records answered instead of {asked}")));
+    }
+    let judge = |a: &mut RecordAnswer| if a.success { Outcome::Accepted } else { refused(&mut a.errors) };
+    Ok(answers.iter_mut().map(judge).collect())
+}
+
+fn refused(errors: &mut Vec<RecordError>) -> Outcome {
+    if errors.is_empty() {
+        let message = "Salesforce gave no reason".to_owned();
+        return Outcome::Refused { code: "UNKNOWN".to_owned(), message, fields: Vec::new() };
+    }
+    let RecordError { code, message, fields } = errors.swap_remove(0);
+    Outcome::Refused { code, message, fields }
+}
+
+/// Judges an answer other than 200 by its status first: some come from the edge and carry HTML.
+fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error {
+    let error = serde_json::from_slice::<Vec<RecordError>>(body).ok().and_then(|mut errors| errors.pop());
+    let (code, message) = error.map_or_else(Default::default, |error| (error.code, error.message));
+    match status {
+        401 => Error::LoggedOut { code, message },
+        429 => Error::RateLimited { message, retry_after },
+        403 if code == "REQUEST_LIMIT_EXCEEDED" => Error::RateLimited { message, retry_after },
+        403 if code == "API_DISABLED_FOR_ORG" => Error::LoggedOut { code, message },
+        420 | 500..=599 => {
+            Error::Unreachable(format!("answer {status} {code} {message}").trim_end().to_owned())
+        }
+        400..=499 => Error::Rejected { status, code, message },
+        _ => Error::Unreadable(format!("answer {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_judged_by_status_and_code() {
+        let judged = |status, body: &str| format!("{:?}", refusal(status, None, body.as_bytes()));
+        let error = |code: &str| format!(r#"[{{"message":"text","errorCode":"{code}"}}]"#);
+        for (status, body, begins) in [
+            (401, error("INVALID_SESSION_ID"), "LoggedOut"),
+            (403, error("REQUEST_LIMIT_EXCEEDED"), "RateLimited"),
+            (403, error("INSUFFICIENT_ACCESS"), "Rejected"),
+            (429, String::new(), "RateLimited"),
+            (400, error("JSON_PARSER_ERROR"), "Rejected"),
+            (503, "<html>".to_owned(), "Unreachable"),
+            (420, String::new(), "Unreachable"),
+            (302, String::new(), "Unreadable"),
+        ] {
+            assert!(judged(status, &body).starts_with(begins), "{status} {body}: {}", judged(status, &body));
+        }
+    }
+}

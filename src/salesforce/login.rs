@@ -1,0 +1,124 @@
+//! Signs in by JWT bearer: one token for an org, asked for by one request at a time.
+//!
+//! Source: Salesforce Help, "OAuth 2.0 JWT Bearer Flow for Server-to-Server Integration".
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::error::Error;
+use crate::clock::Clock;
+use crate::config::SalesforceConfig;
+
+/// How far ahead an assertion expires. Salesforce takes a few minutes.
+const ASSERTION_SECONDS: i64 = 180;
+
+/// What a signed-in client needs for a call.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub(super) token: SecretString,
+    pub(super) instance_url: String,
+}
+
+/// Signs in and keeps the session until somebody finds that it is over.
+pub(super) struct Login {
+    token_url: Url,
+    audience: String,
+    client_id: String,
+    username: String,
+    key: EncodingKey,
+    session: Mutex<Option<Session>>,
+    clock: Clock,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    exp: i64,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    instance_url: String,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    error: String,
+    #[serde(default)]
+    error_description: String,
+}
+
+impl Login {
+    pub(super) fn new(config: &SalesforceConfig, clock: Clock) -> Result<Self, Error> {
+        let refused = |message: String| Error::LoggedOut { code: "configuration".to_owned(), message };
+        let key = EncodingKey::from_rsa_pem(config.private_key.expose_secret().as_bytes())
+            .map_err(|error| refused(format!("the private key is not an RSA key in PEM form: {error}")))?;
+        let token_url = config
+            .login_url
+            .join("/services/oauth2/token")
+            .map_err(|error| refused(format!("login_url cannot carry a path: {error}")))?;
+        Ok(Self {
+            token_url,
+            audience: config.audience.clone(),
+            client_id: config.client_id.clone(),
+            username: config.username.clone(),
+            key,
+            session: Mutex::new(None),
+            clock,
+        })
+    }
+
+    /// The session, after signing in if there is none. Callers that come meanwhile wait for the same answer.
+    pub(super) async fn session(&self, http: &reqwest::Client) -> Result<Session, Error> {
+        let mut held = self.session.lock().await;
+        if let Some(session) = &*held {
+            return Ok(session.clone());
+        }
+        let session = self.sign_in(http).await?;
+        tracing::info!(instance_url = %session.instance_url, "signed in to Salesforce");
+        Ok(held.insert(session).clone())
+    }
+
+    /// Forgets a session that was refused, unless another one has taken its place.
+    pub(super) async fn forget(&self, refused: &Session) {
+        let mut held = self.session.lock().await;
+        if held.as_ref().is_some_and(|s| s.token.expose_secret() == refused.token.expose_secret()) {
+            *held = None;
+        }
+    }
+
+    async fn sign_in(&self, http: &reqwest::Client) -> Result<Session, Error> {
+        let claims = Claims {
+            iss: &self.client_id,
+            sub: &self.username,
+            aud: &self.audience,
+            exp: self.clock.now().unix_timestamp() + ASSERTION_SECONDS,
+        };
+        let assertion = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &self.key)
+            .map_err(|error| Error::LoggedOut { code: "assertion".to_owned(), message: error.to_string() })?;
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", assertion.as_str()),
+        ];
+        let answer = http.post(self.token_url.clone()).form(&form).send().await?;
+        let status = answer.status();
+        let body = answer.bytes().await?;
+        if status.is_success() {
+            let granted: Granted = serde_json::from_slice(&body)
+                .map_err(|error| Error::Unreadable(format!("answer of the token endpoint: {error}")))?;
+            return Ok(Session { token: granted.access_token.into(), instance_url: granted.instance_url });
+        }
+        match serde_json::from_slice::<Refused>(&body) {
+            Ok(refused) if status.is_client_error() => {
+                Err(Error::LoggedOut { code: refused.error, message: refused.error_description })
+            }
+            _ => Err(Error::Unreachable(format!("the token endpoint answered {status}"))),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Speaks with one Salesforce org: signs in, upserts records through Composite, reads the limits.
+//!
+//! It must not decide what to send or whether to try again; that is mapping's and delivery's.
+
+mod client;
+mod error;
+mod fields;
+mod login;
+pub mod record_id;
+
+pub use client::{Client, Collection, Outcome, Record};
+pub use error::Error;
+pub use fields::{Fields, Value};

@@ -1,0 +1,80 @@
+//! `expand[]`: ids in an answer become the objects they stand for.
+
+use serde_json::Value;
+
+use super::errors::Refusal;
+use super::state::{State, text};
+use super::{charges, invoices};
+
+/// Fields that hold the id of another object.
+const FIELDS: &[&str] = &[
+    "balance_transaction",
+    "charge",
+    "customer",
+    "default_payment_method",
+    "default_price",
+    "failure_balance_transaction",
+    "invoice",
+    "latest_charge",
+    "latest_invoice",
+    "payment_intent",
+    "payment_method",
+    "product",
+    "source",
+    "subscription",
+];
+
+/// Replaces what the paths name. At most four levels; on lists every path begins with `data`.
+pub(super) fn expand(state: &State, answer: &mut Value, paths: &[String]) -> Result<(), Refusal> {
+    for path in paths {
+        let steps: Vec<&str> = path.split('.').collect();
+        if steps.len() > 4 + usize::from(steps.first() == Some(&"data")) {
+            let message = format!("You cannot expand more than 4 levels of a property ({path}).");
+            return Err(Refusal::invalid(message).code("property_expansion_max_depth").param("expand"));
+        }
+        walk(state, answer, &steps).map_err(|NotExpandable| {
+            let message = format!("This property cannot be expanded ({path}).");
+            Refusal::invalid(message).param("expand")
+        })?;
+    }
+    Ok(())
+}
+
+struct NotExpandable;
+
+fn walk(state: &State, value: &mut Value, steps: &[&str]) -> Result<(), NotExpandable> {
+    let Some((step, rest)) = steps.split_first() else { return Ok(()) };
+    if let Some(elements) = value.as_array_mut() {
+        return elements.iter_mut().try_for_each(|element| walk(state, element, steps));
+    }
+    include(state, value, step);
+    let kind = text(value, "object").to_owned();
+    let Some(field) = value.get_mut(*step) else {
+        // Some fields are only there in some states; a field that no object has is a mistake.
+        return if FIELDS.contains(step) && kind != "list" { Ok(()) } else { Err(NotExpandable) };
+    };
+    if field.is_string() {
+        if !FIELDS.contains(step) {
+            return Err(NotExpandable);
+        }
+        if let Some(object) = field.as_str().and_then(|id| state.get(id)) {
+            *field = object.clone();
+        }
+    } else if field.is_null() {
+        return if FIELDS.contains(step) { Ok(()) } else { Err(NotExpandable) };
+    } else if rest.is_empty() && !field.is_object() {
+        return Err(NotExpandable);
+    }
+    walk(state, field, rest)
+}
+
+/// Fields that are only there when they are asked for.
+fn include(state: &State, object: &mut Value, field: &str) {
+    let included = match (text(object, "object"), field) {
+        ("charge", "refunds") => charges::refunds(state, text(object, "id")),
+        ("invoice", "payments") => invoices::payments(state, text(object, "id")),
+        ("invoice", "confirmation_secret") => invoices::confirmation_secret(state, text(object, "id")),
+        _ => return,
+    };
+    object[field] = included;
+}

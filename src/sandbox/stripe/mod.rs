@@ -1,0 +1,193 @@
+//! A stand-in for Stripe with state: objects, events, idempotency keys, test cards, and faults on request.
+//!
+//! It answers over HTTP on loopback as Stripe does and refuses what it does not know. It must not use the
+//! clients that call it. What it leaves out: prorations, renewals, taxes, currency conversion, Connect.
+
+mod account;
+mod amounts;
+mod balance;
+mod charges;
+mod confirm;
+mod control;
+mod customers;
+mod deliver;
+mod errors;
+mod events;
+mod expand;
+mod fault;
+mod form;
+mod idempotency;
+mod invoices;
+mod lists;
+mod metadata;
+mod payment_intents;
+mod payment_methods;
+mod prices;
+mod refunds;
+mod router;
+mod server;
+mod state;
+mod subscription_items;
+mod subscriptions;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use serde_json::Value;
+
+pub use fault::{Fault, UnknownFault};
+
+use crate::clock::Clock;
+use server::Shared;
+use state::State;
+
+/// How a stand-in is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where it listens on 127.0.0.1; 0 takes any free port.
+    pub port: u16,
+    /// The only key it accepts.
+    pub secret_key: String,
+    /// What events are signed with.
+    pub webhook_secret: String,
+    /// Where `created` and signature times come from.
+    pub clock: Clock,
+}
+
+/// One call that reached the stand-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// `GET`, `POST` or `DELETE`.
+    pub method: String,
+    /// The path, without the query.
+    pub path: String,
+    /// The key of a POST.
+    pub idempotency_key: Option<String>,
+    /// The `Stripe-Version` header.
+    pub stripe_version: Option<String>,
+    /// Query and body, decoded; a name is written with its brackets and indices.
+    pub form: Vec<(String, String)>,
+    /// The status of the answer; none while there is no answer, and when the connection was dropped.
+    pub status: Option<u16>,
+}
+
+/// A running stand-in; clones are the same one. It stops when the last is dropped.
+#[derive(Clone)]
+pub struct Stripe(Arc<Running>);
+
+struct Running {
+    shared: Arc<Shared>,
+    port: u16,
+    server: ServerHandle,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The stop is asked for at once; nobody is left to wait for it.
+        drop(self.halt());
+    }
+}
+
+impl Running {
+    fn halt(&self) -> impl Future<Output = ()> + use<> {
+        if let Some(task) = self.shared.settings().task.take() {
+            task.abort();
+        }
+        self.server.stop(false)
+    }
+}
+
+impl Stripe {
+    /// Listens on 127.0.0.1 and serves in the current tokio runtime.
+    pub async fn start(options: Options) -> std::io::Result<Self> {
+        let mut state = State::empty();
+        prices::seed(&mut state, options.clock.now().unix_timestamp());
+        let shared = Arc::new(Shared::new(options.clock, options.secret_key, options.webhook_secret, state));
+        let (port, server) = server::listen(options.port, &shared)?;
+        let handle = server.handle();
+        tokio::spawn(server);
+        Ok(Self(Arc::new(Running { shared, port, server: handle })))
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub fn base_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.0.port)
+    }
+
+    /// Ends the server and the deliveries; open calls are cut.
+    pub async fn stop(&self) {
+        self.0.halt().await;
+    }
+
+    /// Sets the webhook endpoint of the service.
+    pub fn deliver_to(&self, url: String) {
+        self.0.shared.settings().url = Some(url);
+        self.0.shared.happened.notify_one();
+    }
+
+    /// From now on each event is delivered at once, and again with backoff until it is accepted.
+    pub fn deliver_in_background(&self) {
+        deliver::in_background(&self.0.shared);
+    }
+
+    /// Delivers every event not accepted yet once, in order, each freshly signed; answers id and status of each
+    /// delivery (0: nobody answered). Without an endpoint nothing is delivered.
+    pub async fn deliver_pending(&self) -> Vec<(String, u16)> {
+        deliver::pending(&self.0.shared).await
+    }
+
+    /// Delivers one event, also one that was accepted before; 0 when nobody answered or no such event exists.
+    pub async fn deliver(&self, event_id: &str) -> u16 {
+        deliver::again(&self.0.shared, event_id).await
+    }
+
+    /// The next [`Stripe::deliver_pending`] delivers each event twice.
+    pub fn deliver_twice(&self) {
+        self.0.shared.settings().twice = true;
+    }
+
+    /// The next [`Stripe::deliver_pending`] delivers the newest event first.
+    pub fn deliver_out_of_order(&self) {
+        self.0.shared.settings().out_of_order = true;
+    }
+
+    /// All events, oldest first, as they are delivered.
+    pub fn events(&self) -> Vec<Value> {
+        self.0.shared.state().events.iter().map(|event| event.value.clone()).collect()
+    }
+
+    /// An object as it is now.
+    pub fn object(&self, id: &str) -> Option<Value> {
+        self.0.shared.state().get(id).cloned()
+    }
+
+    /// All calls to `/v1`, in the order of their arrival.
+    pub fn calls(&self) -> Vec<Call> {
+        self.0.shared.state().calls.clone()
+    }
+
+    /// The next `count` calls meet this fault.
+    pub fn fail_next(&self, count: usize, fault: Fault) {
+        self.0.shared.faults.fail_next(count, fault);
+    }
+
+    /// While on, every call is answered 503.
+    pub fn set_outage(&self, on: bool) {
+        self.0.shared.faults.set_outage(on);
+    }
+
+    /// Every answer waits this long; an idempotency key is in use meanwhile.
+    pub fn set_latency(&self, latency: Duration) {
+        self.0.shared.faults.set_latency(latency);
+    }
+
+    /// Puts a ready-made object in place by its `id` and `object`, without an event; `GET` finds it.
+    pub fn insert(&self, object: Value) {
+        self.0.shared.state().put(object);
+    }
+}

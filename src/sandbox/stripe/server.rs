@@ -1,0 +1,412 @@
+//! The HTTP side: who may call, which fault a call meets, and that every answer looks like Stripe's.
+
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use tokio::sync::Notify;
+
+use super::errors::Refusal;
+use super::fault::Fault;
+use super::form::Form;
+use super::idempotency::Asked;
+use super::state::{State, new_id};
+use super::{Call, control, deliver, expand, router};
+use crate::clock::Clock;
+use crate::sandbox::faults::Faults;
+
+const HANG: Duration = Duration::from_secs(30);
+
+/// What the server, the deliveries and the handle share.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    pub(super) faults: Faults<Fault>,
+    pub(super) clock: Clock,
+    pub(super) secret_key: String,
+    pub(super) webhook_secret: String,
+    pub(super) delivery: Mutex<deliver::Settings>,
+    /// Something happened that may have to be delivered.
+    pub(super) happened: Notify,
+}
+
+impl Shared {
+    pub(super) fn new(clock: Clock, secret_key: String, webhook_secret: String, state: State) -> Self {
+        Self {
+            state: Mutex::new(state),
+            faults: Faults::none(),
+            clock,
+            secret_key,
+            webhook_secret,
+            delivery: Mutex::default(),
+            happened: Notify::new(),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An answer as it goes over the wire, and as it is kept under an idempotency key.
+#[derive(Debug, Clone)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) body: String,
+    headers: Vec<(&'static str, String)>,
+    /// Whether the endpoint began its work, so that the answer is kept.
+    executed: bool,
+}
+
+impl Reply {
+    pub(super) fn new(status: u16, body: String) -> Self {
+        Self { status, body, headers: Vec::new(), executed: true }
+    }
+
+    fn refused(refusal: &Refusal) -> Self {
+        let mut reply = Self::new(refusal.status(), pretty(&refusal.body()));
+        reply.headers = refusal.headers().iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        reply.executed = refusal.executed();
+        reply
+    }
+
+    fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+}
+
+/// The connection under a request, so that it can be closed without an answer.
+pub(super) struct Wire(TcpStream);
+
+impl Wire {
+    /// A second handle to the socket of a new connection.
+    pub(super) fn of(connection: &dyn std::any::Any) -> Option<Self> {
+        let socket = connection.downcast_ref::<actix_web::rt::net::TcpStream>()?;
+        #[cfg(unix)]
+        let socket = std::os::fd::AsFd::as_fd(socket).try_clone_to_owned().ok()?;
+        #[cfg(windows)]
+        let socket = std::os::windows::io::AsSocket::as_socket(socket).try_clone_to_owned().ok()?;
+        Some(Self(TcpStream::from(socket)))
+    }
+}
+
+/// One call as it arrived.
+struct Arrival {
+    method: String,
+    path: String,
+    query: String,
+    body: String,
+    is_form: bool,
+    key: Option<String>,
+    version: Option<String>,
+    authorization: Option<String>,
+    request_id: String,
+}
+
+/// Answers every request that reaches the stand-in.
+pub(super) async fn serve(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
+    if request.path().starts_with("/_sandbox") || request.path() == "/" {
+        return control::serve(&request, &body, &shared);
+    }
+    let arrival = Arrival::read(&request, &body);
+    let number = note(&shared, &arrival);
+    let outage = shared.faults.outage();
+    let latency = shared.faults.latency();
+    let fault = if outage { Some(Fault::Unavailable) } else { shared.faults.take() };
+    let reply = if let Some(refusal) = fault.and_then(refused_at_once) {
+        pause(latency).await;
+        Reply::refused(&refusal)
+    } else {
+        match begin(&shared, &arrival) {
+            Err(refusal) => Reply::refused(&refusal),
+            Ok(Begun::Replayed(reply)) => reply,
+            Ok(Begun::Claimed(mut claim, form)) => {
+                pause(latency).await;
+                let reply = claim.execute(&arrival, &form, fault);
+                if fault == Some(Fault::Hang) {
+                    pause(HANG).await;
+                }
+                reply
+            }
+        }
+    };
+    if fault == Some(Fault::DropConnection)
+        && let Some(wire) = request.conn_data::<Wire>()
+    {
+        // Whatever is returned below finds nobody to read it.
+        if wire.0.shutdown(Shutdown::Both).is_ok() {
+            return HttpResponse::InternalServerError().finish();
+        }
+    }
+    if let Some(call) = shared.state().calls.get_mut(number) {
+        call.status = Some(reply.status);
+    }
+    respond(&arrival, reply)
+}
+
+/// Faults that are met before anything is looked at.
+fn refused_at_once(fault: Fault) -> Option<Refusal> {
+    match fault {
+        Fault::RateLimited => Some(Refusal::rate_limited()),
+        Fault::LockTimeout => Some(Refusal::lock_timeout()),
+        Fault::Unavailable => Some(Refusal::unavailable()),
+        Fault::ExpiredKey => {
+            Some(Refusal::unauthorized("Expired API Key provided: sk_test_****").code("api_key_expired"))
+        }
+        Fault::MissingPermission => Some(Refusal::forbidden(
+            "The provided key 'rk_test_****' does not have the required permissions for this endpoint.",
+        )),
+        Fault::ServerError | Fault::ServerErrorAfterWork | Fault::Hang | Fault::DropConnection => None,
+    }
+}
+
+async fn pause(length: Duration) {
+    if !length.is_zero() {
+        tokio::time::sleep(length).await;
+    }
+}
+
+impl Arrival {
+    fn read(request: &HttpRequest, body: &web::Bytes) -> Self {
+        let header = |name: &str| {
+            let value = request.headers().get(name)?;
+            Some(String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+        };
+        let is_form = header("content-type")
+            .is_none_or(|kind| kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
+        let method = request.method().as_str().to_owned();
+        Self {
+            key: header("idempotency-key").filter(|_| method == "POST"),
+            version: header("stripe-version"),
+            authorization: header("authorization"),
+            path: request.path().to_owned(),
+            query: request.query_string().to_owned(),
+            body: String::from_utf8_lossy(body).into_owned(),
+            is_form,
+            method,
+            request_id: new_id("req_").chars().take(18).collect(),
+        }
+    }
+
+    fn form(&self) -> Result<Form, Refusal> {
+        if !self.is_form && !self.body.is_empty() {
+            return Err(Refusal::invalid("Invalid request: POST bodies must be form-encoded."));
+        }
+        let parts = [self.query.as_str(), self.body.as_str()];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        Form::parse(&parts.join("&"))
+    }
+}
+
+/// Writes the call down before anything can go wrong with it; answers its number.
+fn note(shared: &Shared, arrival: &Arrival) -> usize {
+    let mut state = shared.state();
+    state.calls.push(Call {
+        method: arrival.method.clone(),
+        path: arrival.path.clone(),
+        idempotency_key: arrival.key.clone(),
+        stripe_version: arrival.version.clone(),
+        form: arrival.form().map(|form| form.pairs()).unwrap_or_default(),
+        status: None,
+    });
+    state.calls.len() - 1
+}
+
+enum Begun<'a> {
+    Replayed(Reply),
+    Claimed(Claim<'a>, Form),
+}
+
+/// Everything that is checked before an endpoint begins its work.
+fn begin<'a>(shared: &'a Shared, arrival: &Arrival) -> Result<Begun<'a>, Refusal> {
+    authorize(shared, arrival.authorization.as_deref())?;
+    if let Some(version) = &arrival.version
+        && !is_version(version)
+    {
+        let message =
+            format!("Invalid Stripe API version: {version}. It must be a date, followed by a name.");
+        return Err(Refusal::invalid(message));
+    }
+    let form = arrival.form()?;
+    let key = arrival.key.clone();
+    if let Some(key) = &key {
+        let asked = Asked { path: arrival.path.clone(), pairs: form.pairs() };
+        let now = shared.clock.now().unix_timestamp();
+        if let Some(reply) = shared.state().keys.claim(key, &asked, now)? {
+            return Ok(Begun::Replayed(reply.header("Idempotent-Replayed", "true")));
+        }
+    }
+    Ok(Begun::Claimed(Claim { shared, key, outcome: None }, form))
+}
+
+fn authorize(shared: &Shared, authorization: Option<&str>) -> Result<(), Refusal> {
+    let missing = "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').";
+    let given = authorization.ok_or_else(|| Refusal::unauthorized(missing))?;
+    let (scheme, credentials) = given.split_once(' ').unwrap_or((given, ""));
+    let key = match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => credentials.trim().to_owned(),
+        "basic" => basic_user(credentials.trim()).unwrap_or_default(),
+        _ => return Err(Refusal::unauthorized(missing)),
+    };
+    if key != shared.secret_key {
+        let tail: String = key.chars().skip(key.chars().count().saturating_sub(4)).collect();
+        return Err(Refusal::unauthorized(format!("Invalid API Key provided: sk_****{tail}")));
+    }
+    Ok(())
+}
+
+/// The user name in `Basic` credentials.
+fn basic_user(credentials: &str) -> Option<String> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut bits, mut held, mut decoded) = (0_u32, 0, Vec::new());
+    for byte in credentials.trim_end_matches('=').bytes() {
+        let value = ALPHABET.iter().position(|known| *known == byte)?;
+        bits = (bits << 6 | u32::try_from(value).ok()?) & 0xFFFF;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            decoded.push(u8::try_from(bits >> held & 0xFF).ok()?);
+        }
+    }
+    let decoded = String::from_utf8(decoded).ok()?;
+    decoded.split(':').next().map(str::to_owned)
+}
+
+/// A date, and since 2024-09-30 a name: `2024-06-20`, `2026-10-28.endive`.
+fn is_version(version: &str) -> bool {
+    let (date, name) = version.split_once('.').unwrap_or((version, "preview"));
+    let digits = |part: Option<&str>, count| {
+        part.is_some_and(|part| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let mut parts = date.split('-');
+    digits(parts.next(), 4)
+        && digits(parts.next(), 2)
+        && digits(parts.next(), 2)
+        && parts.next().is_none()
+        && !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
+/// A call that may work; its idempotency key is in use until it is dropped.
+struct Claim<'a> {
+    shared: &'a Shared,
+    key: Option<String>,
+    outcome: Option<Reply>,
+}
+
+impl Claim<'_> {
+    fn execute(&mut self, arrival: &Arrival, form: &Form, fault: Option<Fault>) -> Reply {
+        let mut reply = match fault {
+            Some(Fault::ServerError) => Reply::refused(&Refusal::server_error()),
+            _ => run(self.shared, arrival, form),
+        };
+        if fault == Some(Fault::ServerErrorAfterWork) {
+            reply = Reply::refused(&Refusal::server_error());
+        }
+        let reply = match &self.key {
+            Some(key) => reply.header("Idempotency-Key", key).header("Original-Request", &arrival.request_id),
+            None => reply,
+        };
+        self.outcome = Some(reply.clone()).filter(|reply| reply.executed);
+        reply
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = &self.key {
+            self.shared.state().keys.release(key, self.outcome.take());
+        }
+    }
+}
+
+/// The work itself: all of it, or nothing when it is refused.
+fn run(shared: &Shared, arrival: &Arrival, form: &Form) -> Reply {
+    let now = shared.clock.now().unix_timestamp();
+    let mut state = shared.state();
+    state.begin(now, Some((arrival.request_id.clone(), arrival.key.clone())));
+    let answer = router::route(&mut state, &arrival.method, &arrival.path, form).and_then(|mut answer| {
+        expand::expand(&state, &mut answer, &form.words("expand"))?;
+        Ok(answer)
+    });
+    let reply = match answer {
+        Ok(answer) => Reply::new(200, pretty(&answer)),
+        Err(refusal) => {
+            if !refusal.keeps_changes() {
+                state.take_back();
+            }
+            Reply::refused(&refusal)
+        }
+    };
+    router::afterwards(&mut state, now);
+    drop(state);
+    shared.happened.notify_one();
+    reply
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
+}
+
+fn respond(arrival: &Arrival, reply: Reply) -> HttpResponse {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    response.insert_header(("Content-Type", "application/json"));
+    response.insert_header(("Request-Id", arrival.request_id.as_str()));
+    let version = arrival.version.as_deref().filter(|version| is_version(version));
+    response.insert_header(("Stripe-Version", version.unwrap_or(super::events::API_VERSION)));
+    for (name, value) in reply.headers {
+        response.insert_header((name, value));
+    }
+    response.body(reply.body)
+}
+
+/// Starts to listen on loopback; answers the port and the server to run.
+pub(super) fn listen(port: u16, shared: &Arc<Shared>) -> std::io::Result<(u16, actix_web::dev::Server)> {
+    let data = web::Data::from(Arc::clone(shared));
+    let server = actix_web::HttpServer::new(move || {
+        actix_web::App::new()
+            .app_data(data.clone())
+            .app_data(web::PayloadConfig::new(1024 * 1024))
+            .default_service(web::to(serve))
+    })
+    .workers(1)
+    .disable_signals()
+    // A caller that goes away ends its call.
+    .h1_allow_half_closed(false)
+    .on_connect(|connection, extensions| {
+        if let Some(wire) = Wire::of(connection) {
+            extensions.insert(wire);
+        }
+    })
+    .bind(("127.0.0.1", port))?;
+    let port = server.addrs().first().map_or(port, std::net::SocketAddr::port);
+    Ok((port, server.run()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_dates_with_names() {
+        for good in ["2026-10-28.endive", "2024-06-20"] {
+            assert!(is_version(good), "{good}");
+        }
+        for bad in
+            ["", "latest", "2026-10-28.", "2026-10-28.Endive", "2026-10.endive", "26-10-28", "2026-10-28-01"]
+        {
+            assert!(!is_version(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_user_of_basic_credentials_is_the_key() {
+        assert_eq!(basic_user("c2tfdGVzdF94Og==").as_deref(), Some("sk_test_x"));
+        assert_eq!(basic_user("c2tfdGVzdF94OnB3").as_deref(), Some("sk_test_x"));
+        assert_eq!(basic_user("!!"), None);
+    }
+}

@@ -1,0 +1,203 @@
+//! Inbox → mapping → outbox, in one transaction for many events.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::order::{self, Order};
+use crate::clock::{Clock, unix_ms};
+use crate::mapping::{self, Change, Mapped};
+use crate::store::fetches::{self, Wanted};
+use crate::store::inbox::{self, PendingEvent};
+use crate::store::outbox::{self, NewState, Position};
+use crate::store::{self, Conn, Store};
+use crate::stripe::event::{Event, ObjectHead};
+use crate::worker::{Bell, Next, Step};
+
+/// Events of one transaction.
+const BATCH_LIMIT: i64 = 256;
+
+/// Merges what events say into the outbox.
+#[derive(Clone, Debug)]
+pub struct Processor {
+    store: Store,
+    accounts: Arc<BTreeMap<String, Route>>,
+    clock: Clock,
+    delivery: Bell,
+    fetching: Bell,
+}
+
+/// Where the events of an account lead.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The org that its records go to.
+    pub org: String,
+    /// The API version that its events are understood in.
+    pub api_version: String,
+}
+
+/// What one transaction did.
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
+    events: usize,
+    changes: usize,
+    wanted: usize,
+}
+
+impl Processor {
+    /// `delivery` rings when the outbox has something new, `fetching` when an object is to be read from Stripe.
+    pub fn new(
+        store: Store,
+        accounts: BTreeMap<String, Route>,
+        clock: Clock,
+        delivery: Bell,
+        fetching: Bell,
+    ) -> Self {
+        Self { store, accounts: Arc::new(accounts), clock, delivery, fetching }
+    }
+}
+
+impl Step for Processor {
+    fn name(&self) -> &'static str {
+        "process"
+    }
+
+    async fn step(&self) -> Next {
+        let now_ms = unix_ms(self.clock.now());
+        let accounts = Arc::clone(&self.accounts);
+        match self.store.write(move |conn| process_batch(conn, &accounts, now_ms)).await {
+            Ok(done) => {
+                if done.changes > 0 {
+                    self.delivery.ring();
+                }
+                if done.wanted > 0 {
+                    self.fetching.ring();
+                }
+                if done.events > 0 { Next::Again } else { Next::Idle }
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "events wait: the database did not answer"
+                );
+                Next::Idle
+            }
+        }
+    }
+}
+
+fn process_batch(conn: &mut Conn, accounts: &BTreeMap<String, Route>, now_ms: i64) -> store::Result<Done> {
+    let events = inbox::take(conn, BATCH_LIMIT)?;
+    let mut mapped = Vec::new();
+    let mut wanted = Vec::new();
+    let mut done_with = Vec::with_capacity(events.len());
+    for event in &events {
+        let Some(route) = accounts.get(&event.account) else {
+            inbox::dead_letter(conn, event.seq, &format!("no account `{}` is configured", event.account))?;
+            continue;
+        };
+        match map(event, route) {
+            Ok(Mapped::Changes(changes)) => {
+                for change in changes {
+                    mapped.push(new_state(event, route, change)?);
+                }
+                done_with.push(event.seq);
+            }
+            Ok(Mapped::Foreign(object)) => {
+                wanted.push(want(
+                    &event.account,
+                    &object.object,
+                    &object.id,
+                    "the event has another API version",
+                ));
+                done_with.push(event.seq);
+            }
+            Err(reason) => {
+                tracing::error!(seq = event.seq, account = %event.account, %reason, "event dead-lettered");
+                inbox::dead_letter(conn, event.seq, &reason)?;
+            }
+        }
+    }
+    let changes = merge(conn, mapped, &mut wanted, now_ms)?;
+    fetches::request(conn, &wanted, now_ms)?;
+    inbox::complete(conn, &done_with)?;
+    Ok(Done { events: events.len(), changes, wanted: wanted.len() })
+}
+
+/// A mapping that panics is a bug; the event waits as a dead letter until it is mended, and holds up nothing.
+fn map(event: &PendingEvent, route: &Route) -> Result<Mapped, String> {
+    match catch_unwind(AssertUnwindSafe(|| mapping::map(&event.payload, &route.api_version))) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_panic) => Err("the mapping panicked".to_owned()),
+    }
+}
+
+/// A state on its way into the outbox, and the kind of its object should it have to be read again.
+struct Arriving {
+    state: NewState,
+    kind: String,
+}
+
+fn new_state(event: &PendingEvent, route: &Route, change: Change) -> store::Result<Arriving> {
+    let corrupt = |error: serde_json::Error| store::Error::Corrupt(Box::new(error));
+    let envelope: Event<'_, ObjectHead<'_>> = serde_json::from_str(&event.payload).map_err(corrupt)?;
+    for note in &change.notes {
+        tracing::info!(event.id = %envelope.id, external_id = %change.external_id, "mapping: {note}");
+    }
+    let position =
+        Position { created: envelope.created, progress: change.progress, event_id: envelope.id.into_owned() };
+    let state = NewState {
+        org: route.org.clone(),
+        sobject: change.sobject.to_owned(),
+        external_id: change.external_id,
+        account: event.account.clone(),
+        position,
+        fields: change.fields.to_json().map_err(corrupt)?,
+        parents: serde_json::to_string(&change.parents).map_err(corrupt)?,
+    };
+    Ok(Arriving { state, kind: envelope.data.object.object.unwrap_or_default().into_owned() })
+}
+
+/// Keeps the newest state of each record and merges those that are newer than what is known. Gives how many.
+fn merge(
+    conn: &mut Conn,
+    arriving: Vec<Arriving>,
+    wanted: &mut Vec<Wanted>,
+    now_ms: i64,
+) -> store::Result<usize> {
+    let mut by_org: BTreeMap<String, Vec<Arriving>> = BTreeMap::new();
+    for one in arriving {
+        by_org.entry(one.state.org.clone()).or_default().push(one);
+    }
+    let mut merged = 0;
+    for (org, arriving) in by_org {
+        let ids: Vec<&str> = arriving.iter().map(|one| one.state.external_id.as_str()).collect();
+        let known = outbox::known(conn, &org, &ids)?;
+        let mut newest: BTreeMap<(String, String), NewState> = BTreeMap::new();
+        for Arriving { state, kind } in arriving {
+            let key = (state.sobject.clone(), state.external_id.clone());
+            let standing = match (newest.get(&key), known.get(&key)) {
+                (Some(state), _) => Some((&state.position, state.fields.as_str())),
+                (None, Some(known)) => Some((&known.position, known.fields.as_str())),
+                (None, None) => None,
+            };
+            let order = standing
+                .map_or(Order::Newer, |known| order::compare(known, (&state.position, &state.fields)));
+            if let Order::Undecided { .. } = order {
+                let reason = "two events of one second say different things";
+                wanted.push(want(&state.account, &kind, &state.external_id, reason));
+            }
+            if matches!(order, Order::Newer | Order::Undecided { keep_arriving: true }) {
+                newest.insert(key, state);
+            }
+        }
+        let states: Vec<NewState> = newest.into_values().collect();
+        outbox::merge(conn, &states, now_ms)?;
+        merged += states.len();
+    }
+    Ok(merged)
+}
+
+fn want(account: &str, object: &str, id: &str, reason: &'static str) -> Wanted {
+    Wanted { account: account.to_owned(), object: object.to_owned(), object_id: id.to_owned(), reason }
+}

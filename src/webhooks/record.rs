@@ -1,0 +1,108 @@
+//! Records events so that requests share commits: what waits while one commit runs is the next batch.
+//!
+//! There is no waiting for company: an idle service commits one event at once, a busy one fills its batches by itself.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::store::inbox::{self, NewEvent};
+use crate::store::{self, Store};
+use crate::worker::Bell;
+
+/// Events that may wait for a commit; beyond that the sender is asked to come back.
+const WAITING_LIMIT: usize = 4_096;
+/// Events of one commit.
+const BATCH_LIMIT: usize = 256;
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is stored, and the disk has it.
+    New,
+    /// It had been stored before.
+    Duplicate,
+}
+
+/// Why an event was not recorded; nothing of it is stored, and sending it again can help.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// More events wait than the disk can take.
+    #[error("too many events wait to be stored")]
+    Busy,
+    /// The database did not take it.
+    #[error("the event could not be stored")]
+    Store(#[source] Arc<store::Error>),
+    /// The service is going down.
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+type Job = (NewEvent, oneshot::Sender<Result<Recorded, Error>>);
+
+/// The way to the thread that commits. Clones lead to the same thread; it ends when the last one is gone.
+#[derive(Clone, Debug)]
+pub struct Recorder(mpsc::Sender<Job>);
+
+impl Recorder {
+    /// Starts the thread that commits; `bell` rings after each commit that brought something new.
+    pub fn start(store: Store, bell: Bell) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (sender, receiver) = mpsc::channel(WAITING_LIMIT);
+        let thread = std::thread::Builder::new()
+            .name("recorder".to_owned())
+            .spawn(move || commit_batches(&store, &bell, receiver))?;
+        Ok((Self(sender), thread))
+    }
+
+    /// Records one event. `Ok` means that a commit with this event in it has reached the disk.
+    pub async fn record(&self, event: NewEvent) -> Result<Recorded, Error> {
+        let (answer, result) = oneshot::channel();
+        self.0.try_send((event, answer)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::Busy,
+            mpsc::error::TrySendError::Closed(_) => Error::Stopping,
+        })?;
+        result.await.unwrap_or(Err(Error::Stopping))
+    }
+}
+
+fn commit_batches(store: &Store, bell: &Bell, mut jobs: mpsc::Receiver<Job>) {
+    while let Some(first) = jobs.blocking_recv() {
+        let (mut events, mut answers) = (vec![first.0], vec![first.1]);
+        while events.len() < BATCH_LIMIT {
+            let Ok((event, answer)) = jobs.try_recv() else { break };
+            events.push(event);
+            answers.push(answer);
+        }
+        let results = commit(store, &events);
+        if results.iter().any(|result| matches!(result, Ok(Recorded::New))) {
+            bell.ring();
+        }
+        for (answer, result) in answers.into_iter().zip(results) {
+            // The request may be gone; the event is stored all the same.
+            let _gone = answer.send(result);
+        }
+    }
+}
+
+/// Commits a batch as a whole, or, when it is refused, event by event: one bad event harms only itself.
+fn commit(store: &Store, events: &[NewEvent]) -> Vec<Result<Recorded, Error>> {
+    match store.write_blocking(|conn| inbox::record(conn, events)) {
+        Ok(new) => {
+            new.into_iter().map(|new| Ok(if new { Recorded::New } else { Recorded::Duplicate })).collect()
+        }
+        Err(error @ store::Error::Corrupt(_)) if events.len() > 1 => {
+            tracing::warn!(%error, "a batch was refused; storing its events one by one");
+            events.chunks(1).flat_map(|event| commit(store, event)).collect()
+        }
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                count = events.len(),
+                "events not stored"
+            );
+            let error = Arc::new(error);
+            events.iter().map(|_| Err(Error::Store(Arc::clone(&error)))).collect()
+        }
+    }
+}
