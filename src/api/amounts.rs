@@ -113,7 +113,7 @@ mod tests {
         fields
             .finish(money)
             .map(|money| money.minor())
-            .map_err(|problem| problem.errors.into_iter().map(|error| error.field).collect())
+            .map_err(|problem| problem.errors.iter().cloned().map(|error| error.field).collect())
     }
 
     #[test]

@@ -35,16 +35,15 @@ pub async fn answer(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let id = Uuid::now_v7().to_string();
     request.extensions_mut().insert(RequestId(id.clone()));
-    let asked = request.request().clone();
-    let mut response = match next.call(request).await {
-        Ok(response) => response.map_into_boxed_body(),
-        Err(error) => ServiceResponse::from_err(error, asked.clone()),
-    };
+    // No clone of the request may live while the routes are tried: actix-web takes it apart there.
+    let instance = request.path().to_owned();
+    let media_type = media_type(request.request());
+    let mut response = next.call(request).await?.map_into_boxed_body();
     if let Some(mut problem) = problem_in(&response) {
         problem.request_id.clone_from(&id);
-        asked.path().clone_into(&mut problem.instance);
+        problem.instance = instance;
         response = response.map_body(|head, _| {
-            head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type(&asked)));
+            head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
             BoxBody::new(serde_json::to_vec(&*problem).unwrap_or_default())
         });
     }

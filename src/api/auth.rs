@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
@@ -69,9 +69,14 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Whether the caller may do this.
+    /// Whether the caller may do this. Who may write may read, as with Stripe's own keys.
     pub fn may(&self, scope: Scope) -> bool {
-        self.scopes.contains(&scope)
+        let wider = match scope {
+            Scope::PaymentsRead => Scope::PaymentsWrite,
+            Scope::OpsRead => Scope::OpsWrite,
+            Scope::PaymentsWrite | Scope::OpsWrite => scope,
+        };
+        self.scopes.contains(&scope) || self.scopes.contains(&wider)
     }
 
     /// Errors: 403 `insufficient_scope` when the caller may not do this.
@@ -96,18 +101,23 @@ impl FromRequest for Caller {
 /// Middleware for everything that needs a caller; extractors behind it get the [`Caller`].
 pub async fn authenticate(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let state = request.app_data::<web::Data<ApiState>>().cloned();
     let header =
         request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let caller = match (state, header) {
-        (None, _) => return Err(Problem::new(Code::InternalError, "the API is not set up").into()),
-        (_, None) => return Err(missing().into()),
-        (Some(state), Some(header)) => identify(&state, &header).await?,
+        (None, _) => Err(Problem::new(Code::InternalError, "the API is not set up")),
+        (_, None) => Err(missing()),
+        (Some(state), Some(header)) => identify(&state, &header).await,
     };
-    request.extensions_mut().insert(caller);
-    next.call(request).await
+    match caller {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+        }
+        Err(problem) => Ok(request.error_response(problem)),
+    }
 }
 
 async fn identify(state: &ApiState, header: &str) -> Result<Caller, Problem> {

@@ -91,6 +91,12 @@ impl Fields {
         self.fault(name, "is required", Some(expected), Some(example));
     }
 
+    /// The fields that were asked for, in that order.
+    #[cfg(test)]
+    pub(super) fn known_names(&self) -> Vec<&'static str> {
+        self.known.clone()
+    }
+
     /// Whether a field is there, and not blank.
     pub(super) fn peek(&self, name: &str) -> bool {
         self.left.iter().any(|(other, value)| other == name && !is_blank(value))

@@ -150,7 +150,9 @@ mod tests {
     fn links(json: &str) -> Result<Links, Vec<String>> {
         let mut fields = Fields::parse(json.as_bytes()).unwrap();
         let links = read(&mut fields);
-        fields.finish(Some(links)).map_err(|problem| problem.errors.into_iter().map(|e| e.field).collect())
+        fields
+            .finish(Some(links))
+            .map_err(|problem| problem.errors.iter().cloned().map(|e| e.field).collect())
     }
 
     #[test]

@@ -121,3 +121,6 @@ pub fn routes(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
             .configure(openapi::routes);
     }
 }
+
+#[cfg(test)]
+mod tests;

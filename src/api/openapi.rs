@@ -81,6 +81,7 @@ fn to_3_0(mut document: Value) -> (Value, Vec<String>) {
 }
 
 fn convert_operation(operation: &mut Value, place: &str, dropped: &mut Vec<String>) {
+    unwrap_lines(operation);
     for parameter in elements(operation.get_mut("parameters")) {
         if let Some(schema) = parameter.get_mut("schema") {
             convert_schema(schema, place, dropped);
@@ -123,6 +124,7 @@ fn convert_schema(schema: &mut Value, place: &str, dropped: &mut Vec<String>) {
             convert_schema(part, place, dropped);
         }
     }
+    unwrap_lines(schema);
     null_type(schema);
     null_alternative(schema);
     for bound in ["Minimum", "Maximum"] {
@@ -186,6 +188,14 @@ fn null_alternative(schema: &mut Value) {
     }
 }
 
+/// The lines of a comment in the source are no lines to a reader of the contract.
+fn unwrap_lines(described: &mut Value) {
+    if let Some(Value::String(text)) = described.get_mut("description") {
+        let paragraphs: Vec<_> = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
+        *text = paragraphs.join("\n\n");
+    }
+}
+
 fn members(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
     value.as_object_mut().into_iter().flat_map(Map::iter_mut)
 }
@@ -201,5 +211,64 @@ fn remove(value: &mut Value, key: &str) -> Option<Value> {
 fn drop_key(value: &mut Value, key: &str, place: &str, dropped: &mut Vec<String>) {
     if remove(value, key).is_some() {
         dropped.push(format!("{place}: {key}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_3_0_cannot_say_is_said_otherwise_or_named() {
+        let schema = json!({
+            "type": "object", "$schema": "x",
+            "properties": {
+                "name": { "type": ["string", "null"], "examples": ["a", "b"], "description": "one\nline" },
+                "parent": { "oneOf": [{ "type": "null" }, { "$ref": "#/p" }] },
+                "noted": { "$ref": "#/p", "description": "x" },
+                "count": { "type": "integer", "exclusiveMinimum": 0 },
+                "map": { "type": "object", "propertyNames": {}, "additionalProperties": { "type": ["integer", "null"] } },
+                "fixed": { "const": "a" },
+                "file": { "type": "string", "contentEncoding": "base64" },
+                "type": { "type": "string", "example": { "type": ["string", "null"] }, "default": { "const": 1 } },
+            },
+        });
+        let (converted, dropped) = to_3_0(json!({
+            "openapi": "3.1.0",
+            "info": { "license": { "name": "MIT", "identifier": "MIT" } },
+            "webhooks": {},
+            "paths": { "/a": { "get": {
+                "parameters": [{ "schema": { "type": ["string", "null"] } }],
+                "responses": { "2XX": { "content": { "application/json": { "schema": { "const": 1 } } } } },
+            } } },
+            "components": { "schemas": { "A": schema } },
+        }));
+        let expected = json!({
+            "type": "object",
+            "properties": {
+                "name": { "type": "string", "nullable": true, "example": "a", "description": "one line" },
+                "parent": { "allOf": [{ "$ref": "#/p" }], "nullable": true },
+                "noted": { "allOf": [{ "$ref": "#/p" }], "description": "x" },
+                "count": { "type": "integer", "minimum": 0, "exclusiveMinimum": true },
+                "map": { "type": "object", "additionalProperties": { "type": "integer", "nullable": true } },
+                "fixed": { "enum": ["a"] },
+                "file": { "type": "string", "format": "byte" },
+                "type": { "type": "string", "example": { "type": ["string", "null"] }, "default": { "const": 1 } },
+            },
+        });
+        assert_eq!(converted["components"]["schemas"]["A"], expected);
+        let operation = &converted["paths"]["/a"]["get"];
+        assert_eq!(operation["parameters"][0]["schema"], json!({ "type": "string" }));
+        assert_eq!(
+            operation["responses"]["2XX"]["content"]["application/json"]["schema"],
+            json!({ "enum": [1] })
+        );
+        assert_eq!(dropped, [": webhooks", "info.license: identifier", "A.map: propertyNames", "A: $schema"]);
+    }
+
+    #[test]
+    fn nothing_of_our_own_contract_is_lost() {
+        let (_, dropped) = to_3_0(serde_json::to_value(Contract::openapi()).unwrap());
+        assert!(dropped.is_empty(), "{dropped:?}");
     }
 }

@@ -10,6 +10,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::stripe_fields;
 use crate::{store, stripe};
@@ -39,8 +40,8 @@ pub struct Body {
     /// The path that was called.
     #[schema(example = "/v1/payment-intents")]
     pub instance: String,
-    /// Stable name of the kind of problem; new ones may be added.
-    #[schema(inline, example = "invalid_request")]
+    /// Stable name of the kind of problem.
+    #[schema(schema_with = code_schema)]
     pub code: Code,
     /// Names this request in the service's log.
     #[schema(example = "01a0a1b2-5c60-7cc2-a1f4-0c0b6d1c9a11")]
@@ -95,7 +96,7 @@ pub struct FieldProblem {
 macro_rules! codes {
     ($($(#[doc = $doc:literal])* $name:ident = $code:literal, $status:literal, $title:literal, $retryable:literal;)+) => {
         /// Every kind of problem the API answers with. Removing one breaks callers.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Code { $($(#[doc = $doc])* $name),+ }
 
@@ -167,6 +168,16 @@ codes! {
     NotReady = "not_ready", 503, "The service is not ready", true;
     /// Stripe did not answer in time.
     StripeTimeout = "stripe_timeout", 504, "Stripe did not answer in time", true;
+}
+
+/// By hand, because utoipa wraps an inline enumeration that has a description in `allOf`.
+fn code_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("Stable name of the kind of problem; new ones may be added."))
+        .enum_values(Some(Code::ALL.iter().map(|code| code.name())))
+        .examples([Code::InvalidRequest.name()])
+        .build()
 }
 
 impl Code {

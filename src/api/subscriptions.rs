@@ -287,7 +287,7 @@ pub(super) fn read(fields: &mut Fields, request: &HttpRequest) -> Option<(Create
 }
 
 /// Reads one [`SubscriptionItemRequest`].
-fn read_item(fields: &mut Fields) -> Option<NewItem> {
+pub(super) fn read_item(fields: &mut Fields) -> Option<NewItem> {
     let quantity = fields.whole("quantity", 1..=999_999);
     let price = fields.stripe_id("priceId", "", "price_1PqXyZ2eZvKYlo2Cabcdefgh");
     let own = [

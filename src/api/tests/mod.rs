@@ -1,0 +1,150 @@
+//! The API over HTTP, against the stand-in for Stripe.
+
+mod bad_input;
+mod contract;
+mod outages;
+mod payments;
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::StripeConfig;
+use crate::sandbox::stripe::{Options, Stripe};
+use crate::store::api_keys;
+
+const KEY: &str = "sk_test_standin";
+
+/// The API, the Stripe behind it, and somebody who calls it.
+struct Bridge {
+    stripe: Stripe,
+    clock: Clock,
+    store: Store,
+    base: String,
+    token: String,
+    http: reqwest::Client,
+    server: ServerHandle,
+    _files: TempDir,
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Got {
+    status: u16,
+    headers: reqwest::header::HeaderMap,
+    body: Value,
+}
+
+impl Got {
+    #[track_caller]
+    fn is(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{:#}", self.body);
+        self.body
+    }
+
+    /// The code of a problem that is told in full; prints any other answer.
+    #[track_caller]
+    fn problem(&self) -> (u16, &str) {
+        let body = &self.body;
+        assert_eq!(body["status"], self.status, "{body:#}");
+        assert_eq!(body["requestId"], self.headers["x-request-id"].to_str().unwrap(), "{body:#}");
+        for key in ["type", "title", "detail", "instance", "requestId"] {
+            assert!(body[key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {body:#}");
+        }
+        assert!(body["retryable"].is_boolean() && body["errors"].is_array(), "{body:#}");
+        (self.status, body["code"].as_str().unwrap_or_default())
+    }
+
+    /// The fields that a problem names.
+    #[track_caller]
+    fn named(&self) -> Vec<&str> {
+        assert_eq!(self.problem(), (422, "invalid_request"), "{:#}", self.body);
+        self.body["errors"].as_array().unwrap().iter().filter_map(|error| error["field"].as_str()).collect()
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        drop(self.server.stop(false));
+    }
+}
+
+impl Bridge {
+    async fn start() -> Self {
+        Self::patient(Duration::from_secs(7)).await
+    }
+
+    /// One that waits so long for Stripe.
+    async fn patient(timeout: Duration) -> Self {
+        let clock = Clock::manual(time::OffsetDateTime::from_unix_timestamp(1_795_190_400).unwrap());
+        let options = Options {
+            port: 0,
+            secret_key: KEY.to_owned(),
+            webhook_secret: "whsec_standin".to_owned(),
+            clock: clock.clone(),
+        };
+        let stripe = Stripe::start(options).await.unwrap();
+        let client = stripe::Client::new(&StripeConfig {
+            secret_key: KEY.to_owned().into(),
+            webhook_secrets: Vec::new(),
+            api_base: stripe.base_url().parse().unwrap(),
+            api_version: crate::config::STRIPE_API_VERSION.to_owned(),
+            timeout,
+            org: "main".to_owned(),
+        })
+        .unwrap();
+        let files = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", files.path().join("test.db").display());
+        let store = Store::open(&SecretString::from(url), 2).unwrap();
+        let state = ApiState {
+            stripe: BTreeMap::from([("main".to_owned(), client)]),
+            store: store.clone(),
+            clock: clock.clone(),
+            ready: Arc::new(AtomicBool::new(true)),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let server =
+            HttpServer::new(move || App::new().wrap(from_fn(answer)).configure(routes(state.clone())));
+        let server = server.workers(1).disable_signals().listen(listener).unwrap().run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut bridge =
+            Self { stripe, clock, store, base, token: String::new(), http, server: handle, _files: files };
+        bridge.token = bridge.key(&[Scope::PaymentsWrite], None).await;
+        bridge
+    }
+
+    /// A new key with these scopes.
+    async fn key(&self, scopes: &[Scope], lifetime: Option<Duration>) -> String {
+        let (key, token) = issue("test", scopes, self.clock.now(), lifetime).unwrap();
+        self.store.write(move |conn| api_keys::create(conn, &key)).await.unwrap();
+        token.expose_secret().to_owned()
+    }
+
+    fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method.parse().unwrap(), format!("{}{path}", self.base)).bearer_auth(&self.token)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Got {
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let text = answer.text().await.unwrap();
+        Got { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Got {
+        self.send(self.request("POST", path).json(body)).await
+    }
+
+    async fn get(&self, path: &str) -> Got {
+        self.send(self.request("GET", path)).await
+    }
+}
