@@ -79,7 +79,7 @@ fn ask(shared: &Shared, body: &[u8]) -> Result<(), String> {
 }
 
 fn read(state: &State, id: &str) -> Option<Value> {
-    let event = || state.events.iter().find(|event| event.id() == id).map(|event| event.value.clone());
+    let event = || state.events.find(id).map(|event| event.value.clone());
     state.get(id).cloned().or_else(event)
 }
 

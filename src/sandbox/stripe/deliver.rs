@@ -103,14 +103,12 @@ fn waiting(shared: &Shared) -> Vec<(String, u32)> {
         return Vec::new();
     }
     let state = shared.state();
-    let waiting = state.events.iter().filter(|event| !event.accepted);
-    waiting.map(|event| (event.id().to_owned(), event.attempts)).collect()
+    state.events.waiting().map(|event| (event.id().to_owned(), event.attempts)).collect()
 }
 
 async fn one(shared: &Shared, client: &reqwest::Client, id: &str) -> u16 {
     let url = shared.settings().url.clone();
-    let body =
-        shared.state().events.iter().find(|event| event.id() == id).map(|event| format!("{:#}", event.value));
+    let body = shared.state().events.find(id).map(|event| format!("{:#}", event.value));
     let (Some(url), Some(body)) = (url, body) else { return 0 };
     let at = shared.clock.now().unix_timestamp();
     let sent = client
@@ -122,12 +120,7 @@ async fn one(shared: &Shared, client: &reqwest::Client, id: &str) -> u16 {
         .send()
         .await;
     let status = sent.map_or(0, |answer| answer.status().as_u16());
-    let mut state = shared.state();
-    if let Some(event) = state.events.iter_mut().find(|event| event.id() == id) {
-        event.attempts += 1;
-        event.last_status = Some(status);
-        event.accepted |= (200..300).contains(&status);
-    }
+    shared.state().events.attempted(id, status);
     status
 }
 

@@ -30,7 +30,7 @@ pub(super) fn expand(state: &State, answer: &mut Value, paths: &[String]) -> Res
         let steps: Vec<&str> = path.split('.').collect();
         if steps.len() > 4 + usize::from(steps.first() == Some(&"data")) {
             let message = format!("You cannot expand more than 4 levels of a property ({path}).");
-            return Err(Refusal::invalid(message).code("property_expansion_max_depth").param("expand"));
+            return Err(Refusal::invalid(message).param("expand"));
         }
         walk(state, answer, &steps).map_err(|NotExpandable| {
             let message = format!("This property cannot be expanded ({path}).");

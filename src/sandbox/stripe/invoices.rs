@@ -88,7 +88,7 @@ pub(super) fn begin(
                 && state.find("payment_intent", &intent, "id")?["status"] != "succeeded" =>
         {
             let message = "Your card requires authentication.";
-            Err(Refusal::card(message).code("subscription_payment_intent_requires_action").taking_back())
+            Err(Refusal::card(message).code("invoice_payment_intent_requires_action").taking_back())
         }
         Ok(()) => Ok(()),
     }
@@ -377,7 +377,7 @@ pub(super) fn pay(state: &mut State, id: &str, form: &Form) -> Answer {
         form.word("payment_method").or(customer["invoice_settings"]["default_payment_method"].as_str());
     let Some(method) = method.map(str::to_owned) else {
         let message = "There is no default payment method set on this Customer or Invoice. Please set one, or provide one as `payment_method`.";
-        return Err(Refusal::invalid(message).code("invoice_payment_intent_requires_action"));
+        return Err(Refusal::invalid(message));
     };
     state.find("payment_method", &method, "payment_method")?;
     let open =

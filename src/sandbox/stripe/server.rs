@@ -116,21 +116,21 @@ pub(super) async fn serve(request: HttpRequest, body: web::Bytes, shared: web::D
     let outage = shared.faults.outage();
     let latency = shared.faults.latency();
     let fault = if outage { Some(Fault::Unavailable) } else { shared.faults.take() };
-    let reply = if let Some(refusal) = fault.and_then(refused_at_once) {
-        pause(latency).await;
-        Reply::refused(&refusal)
-    } else {
-        match begin(&shared, &arrival) {
-            Err(refusal) => Reply::refused(&refusal),
-            Ok(Begun::Replayed(reply)) => reply,
-            Ok(Begun::Claimed(mut claim, form)) => {
-                pause(latency).await;
-                let reply = claim.execute(&arrival, &form, fault);
-                if fault == Some(Fault::Hang) {
-                    pause(HANG).await;
-                }
-                reply
+    let begun = match fault.and_then(refused_at_once) {
+        Some(refusal) => Err(refusal),
+        None => begin(&shared, &arrival),
+    };
+    // A key that was claimed is in use while its call waits.
+    pause(latency).await;
+    let reply = match begun {
+        Err(refusal) => Reply::refused(&refusal),
+        Ok(Begun::Replayed(reply)) => reply,
+        Ok(Begun::Claimed(mut claim, form)) => {
+            let reply = claim.execute(&arrival, &form, fault);
+            if fault == Some(Fault::Hang) {
+                pause(HANG).await;
             }
+            reply
         }
     };
     if fault == Some(Fault::DropConnection)
