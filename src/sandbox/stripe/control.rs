@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
+use super::confirm;
 use super::fault::Fault;
 use super::server::Shared;
 use super::state::{State, text};
@@ -23,6 +24,11 @@ pub(super) fn serve(request: &HttpRequest, body: &[u8], shared: &Shared) -> Http
             Ok(()) => HttpResponse::Ok().json(faults(shared)),
             Err(message) => HttpResponse::BadRequest().json(json!({ "error": message })),
         },
+        ("POST", path) if path.ends_with("/authenticate") => {
+            let id = path.trim_start_matches("/_sandbox/payment_intents/").trim_end_matches("/authenticate");
+            let done = shared.by_itself(|state| confirm::authenticated(state, id, true));
+            HttpResponse::Ok().json(json!({ "authenticated": done }))
+        }
         ("GET", path) => match path
             .strip_prefix("/_sandbox/objects/")
             .and_then(|id| read(&shared.state(), id))
