@@ -103,7 +103,8 @@ fn page(state: &State) -> String {
             "<button onclick=\"fetch('/_sandbox/faults',{{method:'POST',body:JSON.stringify({{fault:'{name}',count:1}})}}).then(()=>this.textContent='{name} (asked for)')\">{name}</button> "
         );
     }
-    page.push_str("</p><p>Each button makes the next call fail. <code>POST /_sandbox/faults</code> also takes <code>count</code>, <code>outage</code> and <code>latencyMs</code>.</p>");
+    page.push_str("</p><p>Each button makes the next call fail. <code>POST /_sandbox/faults</code> also takes <code>count</code>, <code>outage</code> and <code>latencyMs</code>. \
+         <code>POST /_sandbox/payment_intents/{id}/authenticate</code> confirms a payment that waits for the customer.</p>");
     page.push_str("<h2>Events</h2><table><tr><th>type<th>of<th>created<th>delivery</tr>");
     for event in state.events.iter().rev().take(SHOWN) {
         let of = text(&event.value["data"]["object"], "id");
