@@ -50,7 +50,7 @@ use server::Shared;
 use state::State;
 
 /// How a stand-in is set up.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Where it listens on 127.0.0.1; 0 takes any free port.
     pub port: u16,
