@@ -106,7 +106,14 @@ async fn receive(
     };
     let now = receiver.clock.now();
     let header = header.to_str().unwrap_or_default();
-    if let Err(invalid) = signature::verify(header, &body, &account.webhook_secrets, now.unix_timestamp()) {
+    let verified = signature::verify(
+        header,
+        &body,
+        &account.webhook_secrets,
+        now.unix_timestamp(),
+        Some(signature::TOLERANCE_SECONDS),
+    );
+    if let Err(invalid) = verified {
         tracing::warn!(account = name, reason = %invalid, "webhook refused");
         return bad("signature_invalid", invalid.to_string());
     }

@@ -10,7 +10,9 @@ use super::ids::RecordId;
 use super::json::{self, Members, Shape, shape};
 use super::request::{Answer, Request, flag, only};
 use super::rows::{existing, external_id, remove};
+use super::schema::{Field, Object};
 use super::transaction::Transaction;
+use super::values;
 use super::write::{Saved, Target, write};
 
 const MAX_RECORDS: usize = 200;
@@ -88,8 +90,8 @@ pub(super) fn upsert(
         let message = format!("all records of this request are of type {object}, not {}", other.object);
         return Err(Failure::new("INVALID_TYPE_FOR_OPERATION", message));
     }
-    let keys: Vec<Option<String>> =
-        collection.records.iter_mut().map(|entry| entry.members.remove(&*field.name).and_then(key)).collect();
+    let keys = collection.records.iter_mut().map(|entry| key(field, entry.members.remove(&*field.name)));
+    let keys = keys.collect::<Result<Vec<_>, _>>()?;
     let mut seen: HashMap<String, usize> = HashMap::new();
     for key in keys.iter().flatten() {
         // Source: Salesforce prints the doubled key in lower case, also when the field is case-sensitive.
@@ -217,7 +219,7 @@ fn answer(results: &[Result<Saved, Failure>], upsert: bool) -> Answer {
 }
 
 /// The object of one record; an unknown one concerns this record alone.
-fn typed<'a>(tx: &Transaction<'a>, name: &str) -> Result<(usize, &'a super::schema::Object), Failure> {
+fn typed<'a>(tx: &Transaction<'a>, name: &str) -> Result<(usize, &'a Object), Failure> {
     tx.object(name).map_err(|_missing| {
         let message = format!("sObject type '{name}' is not supported.");
         Failure::new("INVALID_TYPE", message)
@@ -234,10 +236,16 @@ fn refuse_id(members: &Members<'_>) -> Result<(), Failure> {
     }
 }
 
-fn key(value: &RawValue) -> Option<String> {
-    match shape(value) {
-        Shape::Text(text) if !text.is_empty() => Some(text.into_owned()),
-        Shape::Number(text) => Some(text.to_owned()),
-        _ => None,
+/// The external id of a record; one that is missing concerns this record alone.
+fn key(field: &Field, value: Option<&RawValue>) -> Result<Option<String>, Failure> {
+    let Some(value) = value else { return Ok(None) };
+    match values::accept(field, value) {
+        Ok(Some(value)) => Ok(Some(
+            json::as_text(&value).map_or_else(|| value.get().to_owned(), std::borrow::Cow::into_owned),
+        )),
+        Err(failure) if failure.unreadable => Err(failure),
+        // Judged again, and refused, when the record is written.
+        Err(_) => Ok(json::as_text(value).map(std::borrow::Cow::into_owned)),
+        Ok(None) => Ok(None),
     }
 }

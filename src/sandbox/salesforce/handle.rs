@@ -1,5 +1,6 @@
 //! The org as the sandbox and tests hold it in their hands.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub struct Record {
     pub id: String,
     /// Each field that is not null, as JSON text.
     pub fields: BTreeMap<String, Box<RawValue>>,
+    texts: BTreeMap<String, String>,
 }
 
 impl Salesforce {
@@ -213,9 +215,8 @@ impl Salesforce {
 
 impl Record {
     /// The content of a text field, or the own text of a number or checkbox; nothing when the field is null.
-    pub fn text(&self, field: &str) -> Option<String> {
-        let value = self.fields.get(field)?;
-        Some(json::as_text(value).map_or_else(|| value.get().to_owned(), std::borrow::Cow::into_owned))
+    pub fn text(&self, field: &str) -> Option<&str> {
+        self.texts.get(field).map(String::as_str)
     }
 
     pub(super) fn shown(object: &Object, id: RecordId, row: &Row) -> Self {
@@ -223,7 +224,11 @@ impl Record {
             .fields
             .iter()
             .filter_map(|field| Some((field.name.to_string(), row.value(id, &field.name)?)));
-        Self { id: id.to_string(), fields: values.collect() }
+        let fields: BTreeMap<_, _> = values.collect();
+        let text =
+            |value: &RawValue| json::as_text(value).map_or_else(|| value.get().to_owned(), Cow::into_owned);
+        let texts = fields.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+        Self { id: id.to_string(), fields, texts }
     }
 }
 

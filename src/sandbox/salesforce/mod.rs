@@ -9,6 +9,7 @@ mod composite;
 mod describe;
 mod failure;
 mod fault;
+mod filter;
 mod handle;
 mod ids;
 mod json;

@@ -9,8 +9,10 @@ use serde::Deserialize;
 
 use super::fault::Fault;
 use super::handle::Record;
+use super::ids::RecordId;
 use super::json;
 use super::org::Org;
+use super::records::Row;
 use super::schema::{Kind, Object};
 
 /// Where the page and its JSON are found.
@@ -82,8 +84,13 @@ fn newest(org: &Org, at: usize, limit: usize) -> Vec<Record> {
     let object = &org.schema.objects()[at];
     let state = org.state();
     let mut rows: Vec<_> = state.records.table(at).rows().collect();
-    rows.sort_unstable_by_key(|(_, row)| std::cmp::Reverse(row.change));
-    rows.into_iter().take(limit).map(|(id, row)| Record::shown(object, id, row)).collect()
+    let newest_first = |(_, row): &(RecordId, &Row)| std::cmp::Reverse(row.change);
+    if rows.len() > limit {
+        rows.select_nth_unstable_by_key(limit, newest_first);
+        rows.truncate(limit);
+    }
+    rows.sort_unstable_by_key(newest_first);
+    rows.into_iter().map(|(id, row)| Record::shown(object, id, row)).collect()
 }
 
 fn render(org: &Org) -> String {
@@ -137,8 +144,7 @@ fn table(page: &mut String, object: &Object, count: usize, records: &[Record]) {
         let _ = write!(page, "<tr title=\"{}\">", escaped(&record.id));
         for field in &fields {
             let class = if matches!(field.kind, Kind::Number { .. }) { " class=\"number\"" } else { "" };
-            let _ =
-                write!(page, "<td{class}>{}</td>", escaped(&record.text(&field.name).unwrap_or_default()));
+            let _ = write!(page, "<td{class}>{}</td>", escaped(record.text(&field.name).unwrap_or_default()));
         }
         page.push_str("</tr>");
     }

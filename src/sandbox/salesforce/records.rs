@@ -156,7 +156,7 @@ impl Row {
 fn key_values<'a>(object: &'a Object, row: &'a Row) -> impl Iterator<Item = (&'a Field, String)> {
     object.keys().filter_map(|field| {
         let value = row.fields.get(&field.name)?;
-        let text = json::as_text(value).map_or_else(|| value.get().into(), |text| text);
+        let text = json::as_text(value).unwrap_or_else(|| value.get().into());
         Some((field, field.comparable(&text)))
     })
 }

@@ -124,9 +124,26 @@ pub(super) fn external_id<'a>(object: &'a Object, name: &str) -> Result<&'a Fiel
     })
 }
 
-/// Removes a record that exists.
+/// Removes a record that exists; lookups that name it are emptied.
 pub(super) fn remove(tx: &mut Transaction<'_>, object: usize, id: RecordId) -> Result<(), Failure> {
+    let schema = tx.schema;
+    let named = &schema.objects()[object].name;
+    let mut children = Vec::new();
+    for (at, other) in schema.objects().iter().enumerate() {
+        for field in other.fields.iter().filter(|field| field.refers_to(named)) {
+            let rows = tx.state.records.table(at).rows();
+            let naming = rows.filter(|(_, row)| row.text(&field.name).as_deref() == Some(id.as_str()));
+            children.extend(naming.map(|(child, _)| (at, field, child)));
+        }
+    }
     tx.lock(&[id])?;
+    for (at, field, child) in children {
+        let mut row = tx.state.records.table(at).row(child).cloned();
+        if let Some(row) = &mut row {
+            row.fields.remove(&field.name);
+        }
+        tx.replace(at, child, row);
+    }
     tx.replace(object, id, None);
     Ok(())
 }

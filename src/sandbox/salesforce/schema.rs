@@ -189,6 +189,11 @@ impl Field {
         }
     }
 
+    /// Whether it is a lookup to the object called `object`.
+    pub(super) fn refers_to(&self, object: &str) -> bool {
+        matches!(&self.kind, Kind::Lookup { to, .. } if to == object)
+    }
+
     /// `value` in the form in which two equal values are the same text.
     pub(super) fn comparable(&self, value: &str) -> String {
         if self.case_sensitive { value.to_owned() } else { value.to_lowercase() }

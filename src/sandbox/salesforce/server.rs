@@ -1,5 +1,6 @@
 //! HTTP in front of the org: faults, sessions and the call limit come before any resource.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
@@ -57,7 +58,7 @@ struct Did {
     collections: Vec<usize>,
 }
 
-/// Records that stay locked until the call is answered or its caller has gone.
+/// Records that stay locked until the call is over, whether or not its caller still waits.
 struct Held<'a> {
     org: &'a Org,
     records: Vec<RecordId>,
@@ -83,6 +84,24 @@ impl MessageBody for Cut {
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<web::Bytes>>> {
         Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())))
+    }
+}
+
+/// A body whose length is not told in advance.
+struct Chunked(Option<web::Bytes>);
+
+impl MessageBody for Chunked {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<web::Bytes, Infallible>>> {
+        Poll::Ready(self.0.take().map(Ok))
     }
 }
 
@@ -135,7 +154,9 @@ async fn data(org: web::Data<Org>, request: HttpRequest, body: web::Bytes) -> Ht
     if fault == Some(Fault::TooManyRequests) {
         response.insert_header((RETRY_AFTER, "2"));
     }
-    finish(response, answer.body)
+    let finished = finish(response, answer.body);
+    // Source: REST API Developer Guide, "Composite Response Body" - it comes without a Content-Length.
+    if request.path().ends_with("/composite") { unmeasured(finished) } else { finished }
 }
 
 /// The call itself, without any waiting; the org is locked for other calls meanwhile.
@@ -251,6 +272,10 @@ fn finish(mut response: actix_web::HttpResponseBuilder, body: Option<Json>) -> H
         }
         None => response.finish(),
     }
+}
+
+fn unmeasured(response: HttpResponse) -> HttpResponse {
+    response.map_body(|_, body| Chunked(body.try_into_bytes().ok()).boxed())
 }
 
 fn status_code(status: u16) -> StatusCode {

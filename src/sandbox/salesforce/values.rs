@@ -47,6 +47,8 @@ pub(super) fn accept(field: &Field, value: &RawValue) -> Result<Option<Json>, Fa
             let code = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST";
             return Err(Failure::new(code, message).fields(&[&field.name]));
         }
+        // Ids are judged where it is known what they refer to.
+        Kind::Id | Kind::Lookup { .. } => return Ok(Some(value.to_owned())),
         Kind::Email if !looks_like_email(&text) => {
             let message = format!("{}: invalid email address: {text}", field.label);
             return Err(Failure::new("INVALID_EMAIL_ADDRESS", message).fields(&[&field.name]));

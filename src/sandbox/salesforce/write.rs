@@ -109,7 +109,11 @@ fn read(tx: &Transaction<'_>, object: &Object, body: &Members<'_>) -> Result<Cha
         if let Some(lookup) = object.lookup(name) {
             let parent = parent(tx, lookup, value)?;
             changes.parents.push(parent);
-            changes.fields.insert(lookup.name.clone(), Some(json::of(parent.as_str())));
+            let doubled = changes.fields.insert(lookup.name.clone(), Some(json::of(parent.as_str())));
+            if doubled.is_some() {
+                let message = format!("{name} and {} name the same parent", lookup.name);
+                return Err(Failure::new("INVALID_FIELD", message).fields(&[name]));
+            }
             continue;
         }
         let field = object.field(name).ok_or_else(|| no_such_column(name, &object.name))?;

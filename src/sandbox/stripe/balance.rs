@@ -53,6 +53,24 @@ pub(super) fn refunded(state: &mut State, refund: &Value, charge: &Value) -> Str
     book(state, movement)
 }
 
+/// Books what a failed refund brings back.
+pub(super) fn refund_failed(state: &mut State, refund: &Value, charge: &Value) -> String {
+    let movement = Movement {
+        kind: "refund_failure",
+        category: "refund_failure",
+        source: text(refund, "id"),
+        amount: int(refund, "amount"),
+        fee: 0,
+        currency: text(refund, "currency"),
+        description: match charge["description"].as_str() {
+            Some(description) => json!(format!("REFUND FAILURE ({description})")),
+            None => json!("REFUND FAILURE"),
+        },
+        at_once: true,
+    };
+    book(state, movement)
+}
+
 /// Gives a charge the balance transaction that it did not have when it succeeded.
 pub(super) fn settle_later(state: &mut State, id: &str) {
     let Some(mut charge) = state.get(id).cloned() else { return };

@@ -23,6 +23,13 @@ const BLOCKED: Decline = Decline {
     advice: None,
     network: None,
 };
+const NOT_AUTHENTICATED: Decline = Decline {
+    code: "payment_intent_authentication_failure",
+    decline_code: "authentication_required",
+    message: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+    advice: None,
+    network: None,
+};
 const AUTHENTICATION: Decline = Decline {
     code: "authentication_required",
     decline_code: "authentication_required",
@@ -58,6 +65,19 @@ pub(super) fn attempt(state: &mut State, id: &str, attempt: &Attempt) -> Result<
     }
     succeed(state, intent);
     Ok(())
+}
+
+/// The holder of the card confirmed, or refused to: what waited for it goes on. False when nothing waited.
+pub(super) fn authenticated(state: &mut State, id: &str, confirmed: bool) -> bool {
+    let waiting = state.find("payment_intent", id, "id").ok();
+    let Some(intent) = waiting.filter(|intent| intent["status"] == "requires_action") else { return false };
+    if confirmed {
+        succeed(state, intent);
+    } else {
+        // Nobody waits for the refusal; the intent and its events tell of it.
+        fail(state, intent, &NOT_AUTHENTICATED, false);
+    }
+    true
 }
 
 /// The money is taken, or set aside when it is captured by hand.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
+use super::confirm;
 use super::fault::Fault;
 use super::server::Shared;
 use super::state::{State, text};
@@ -23,6 +24,11 @@ pub(super) fn serve(request: &HttpRequest, body: &[u8], shared: &Shared) -> Http
             Ok(()) => HttpResponse::Ok().json(faults(shared)),
             Err(message) => HttpResponse::BadRequest().json(json!({ "error": message })),
         },
+        ("POST", path) if path.ends_with("/authenticate") => {
+            let id = path.trim_start_matches("/_sandbox/payment_intents/").trim_end_matches("/authenticate");
+            let done = shared.by_itself(|state| confirm::authenticated(state, id, true));
+            HttpResponse::Ok().json(json!({ "authenticated": done }))
+        }
         ("GET", path) => match path
             .strip_prefix("/_sandbox/objects/")
             .and_then(|id| read(&shared.state(), id))
@@ -79,7 +85,7 @@ fn ask(shared: &Shared, body: &[u8]) -> Result<(), String> {
 }
 
 fn read(state: &State, id: &str) -> Option<Value> {
-    let event = || state.events.iter().find(|event| event.id() == id).map(|event| event.value.clone());
+    let event = || state.events.find(id).map(|event| event.value.clone());
     state.get(id).cloned().or_else(event)
 }
 
@@ -97,7 +103,8 @@ fn page(state: &State) -> String {
             "<button onclick=\"fetch('/_sandbox/faults',{{method:'POST',body:JSON.stringify({{fault:'{name}',count:1}})}}).then(()=>this.textContent='{name} (asked for)')\">{name}</button> "
         );
     }
-    page.push_str("</p><p>Each button makes the next call fail. <code>POST /_sandbox/faults</code> also takes <code>count</code>, <code>outage</code> and <code>latencyMs</code>.</p>");
+    page.push_str("</p><p>Each button makes the next call fail. <code>POST /_sandbox/faults</code> also takes <code>count</code>, <code>outage</code> and <code>latencyMs</code>. \
+         <code>POST /_sandbox/payment_intents/{id}/authenticate</code> confirms a payment that waits for the customer.</p>");
     page.push_str("<h2>Events</h2><table><tr><th>type<th>of<th>created<th>delivery</tr>");
     for event in state.events.iter().rev().take(SHOWN) {
         let of = text(&event.value["data"]["object"], "id");

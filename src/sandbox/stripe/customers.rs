@@ -111,6 +111,7 @@ fn fill(state: &State, form: &Form, customer: &mut Value, id: Option<&str>) -> R
         customer["address"] = address(form, "address")?;
     }
     if form.has("shipping") {
+        form.require(&["shipping[address]", "shipping[name]"])?;
         let address = address(form, "shipping[address]")?;
         let (name, phone) = (form.word("shipping[name]"), form.word("shipping[phone]"));
         customer["shipping"] = json!({ "address": address, "name": name, "phone": phone });

@@ -1,5 +1,6 @@
 //! Deliveries: each event is sent to the service, freshly signed, until it is accepted.
 
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -63,21 +64,23 @@ pub(super) fn in_background(shared: &Arc<Shared>) {
     let delivering = Arc::clone(shared);
     let task = tokio::spawn(async move {
         let client = client();
-        let mut later: Vec<(String, Instant)> = Vec::new();
+        let mut due: HashMap<String, Instant> = HashMap::new();
         loop {
-            let now = Instant::now();
+            let mut next: Option<Instant> = None;
             for (id, attempts) in waiting(&delivering) {
-                if later.iter().any(|(known, due)| *known == id && *due > now) {
-                    continue;
+                let mut at = due.get(&id).copied();
+                if at.is_none_or(|at| at <= Instant::now()) {
+                    let status = one(&delivering, &client, &id).await;
+                    at = (!(200..300).contains(&status)).then(|| Instant::now() + wait_after(attempts + 1));
                 }
-                later.retain(|(known, _)| *known != id);
-                let status = one(&delivering, &client, &id).await;
-                if !(200..300).contains(&status) {
-                    later.push((id, Instant::now() + wait_after(attempts + 1)));
-                }
+                match at {
+                    None => due.remove(&id),
+                    Some(at) => due.insert(id, at),
+                };
+                next = next.into_iter().chain(at).min();
             }
             let happened = delivering.happened.notified();
-            match later.iter().map(|(_, due)| *due).min() {
+            match next {
                 None => happened.await,
                 Some(due) => {
                     // A new event or a due one, whichever comes first.
@@ -103,14 +106,12 @@ fn waiting(shared: &Shared) -> Vec<(String, u32)> {
         return Vec::new();
     }
     let state = shared.state();
-    let waiting = state.events.iter().filter(|event| !event.accepted);
-    waiting.map(|event| (event.id().to_owned(), event.attempts)).collect()
+    state.events.waiting().map(|event| (event.id().to_owned(), event.attempts)).collect()
 }
 
 async fn one(shared: &Shared, client: &reqwest::Client, id: &str) -> u16 {
     let url = shared.settings().url.clone();
-    let body =
-        shared.state().events.iter().find(|event| event.id() == id).map(|event| format!("{:#}", event.value));
+    let body = shared.state().events.find(id).map(|event| format!("{:#}", event.value));
     let (Some(url), Some(body)) = (url, body) else { return 0 };
     let at = shared.clock.now().unix_timestamp();
     let sent = client
@@ -122,12 +123,7 @@ async fn one(shared: &Shared, client: &reqwest::Client, id: &str) -> u16 {
         .send()
         .await;
     let status = sent.map_or(0, |answer| answer.status().as_u16());
-    let mut state = shared.state();
-    if let Some(event) = state.events.iter_mut().find(|event| event.id() == id) {
-        event.attempts += 1;
-        event.last_status = Some(status);
-        event.accepted |= (200..300).contains(&status);
-    }
+    shared.state().events.attempted(id, status);
     status
 }
 

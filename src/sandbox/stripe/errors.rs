@@ -58,12 +58,11 @@ impl Refusal {
         Self::invalid(format!("Missing required param: {name}.")).code("parameter_missing").param(name)
     }
 
-    /// 404 for an object in the path, 400 for one named in a parameter.
+    /// 404: no such object; `param` is `id` for one in the path.
     pub(super) fn no_such(what: &str, id: &str, param: &str) -> Self {
         let what = what.replace('_', "");
         let what = if what == "paymentmethod" { "PaymentMethod".to_owned() } else { what };
-        let status = if param == "id" { 404 } else { 400 };
-        Self::new(status, "invalid_request_error", format!("No such {what}: '{id}'"))
+        Self::new(404, "invalid_request_error", format!("No such {what}: '{id}'"))
             .code("resource_missing")
             .param(param)
     }

@@ -1,5 +1,7 @@
 //! Events: what changed, when and through which call, and whether the service has accepted it.
 
+use std::collections::{BTreeSet, HashMap};
+
 use serde_json::{Map, Value};
 
 use super::errors::{Answer, Refusal};
@@ -20,7 +22,7 @@ pub(super) struct Event {
 }
 
 impl Event {
-    pub(super) fn new(value: Value) -> Self {
+    fn new(value: Value) -> Self {
         Self { value, accepted: false, attempts: 0, last_status: None }
     }
 
@@ -33,6 +35,62 @@ impl Event {
         let mut value = self.value.clone();
         value["pending_webhooks"] = u8::from(!self.accepted).into();
         value
+    }
+}
+
+/// All events, oldest first.
+#[derive(Default)]
+pub(super) struct Log {
+    events: Vec<Event>,
+    places: HashMap<String, usize>,
+    /// The places of events not accepted yet, so that deliveries need not look at all.
+    waiting: BTreeSet<usize>,
+}
+
+impl Log {
+    pub(super) fn push(&mut self, value: Value) {
+        let place = self.events.len();
+        let event = Event::new(value);
+        self.places.insert(event.id().to_owned(), place);
+        self.waiting.insert(place);
+        self.events.push(event);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Forgets the events after the first `len`.
+    pub(super) fn truncate(&mut self, len: usize) {
+        for event in self.events.drain(len.min(self.events.len())..) {
+            self.places.remove(event.id());
+        }
+        self.waiting.split_off(&len);
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Event> {
+        self.events.iter()
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<&Event> {
+        self.events.get(*self.places.get(id)?)
+    }
+
+    /// Events not accepted yet, oldest first.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Event> {
+        self.waiting.iter().filter_map(|place| self.events.get(*place))
+    }
+
+    /// Notes an attempt to deliver; any 2xx accepts the event for good.
+    pub(super) fn attempted(&mut self, id: &str, status: u16) {
+        let Some(place) = self.places.get(id).copied() else { return };
+        let Some(event) = self.events.get_mut(place) else { return };
+        event.attempts += 1;
+        event.last_status = Some(status);
+        if (200..300).contains(&status) {
+            event.accepted = true;
+            self.waiting.remove(&place);
+        }
     }
 }
 
@@ -60,7 +118,7 @@ pub(super) fn list(state: &State, form: &Form) -> Answer {
 /// `GET /v1/events/{id}`
 pub(super) fn get(state: &State, id: &str, form: &Form) -> Answer {
     form.check(&[])?;
-    let found = state.events.iter().find(|event| event.id() == id);
+    let found = state.events.find(id);
     found.map(Event::read).ok_or_else(|| Refusal::no_such("event", id, "id"))
 }
 

@@ -30,7 +30,7 @@ pub(super) fn expand(state: &State, answer: &mut Value, paths: &[String]) -> Res
         let steps: Vec<&str> = path.split('.').collect();
         if steps.len() > 4 + usize::from(steps.first() == Some(&"data")) {
             let message = format!("You cannot expand more than 4 levels of a property ({path}).");
-            return Err(Refusal::invalid(message).code("property_expansion_max_depth").param("expand"));
+            return Err(Refusal::invalid(message).param("expand"));
         }
         walk(state, answer, &steps).map_err(|NotExpandable| {
             let message = format!("This property cannot be expanded ({path}).");
@@ -47,34 +47,35 @@ fn walk(state: &State, value: &mut Value, steps: &[&str]) -> Result<(), NotExpan
     if let Some(elements) = value.as_array_mut() {
         return elements.iter_mut().try_for_each(|element| walk(state, element, steps));
     }
-    include(state, value, step);
+    let included = include(state, value, step);
     let kind = text(value, "object").to_owned();
+    let known = included || FIELDS.contains(step);
     let Some(field) = value.get_mut(*step) else {
         // Some fields are only there in some states; a field that no object has is a mistake.
-        return if FIELDS.contains(step) && kind != "list" { Ok(()) } else { Err(NotExpandable) };
+        return if known && kind != "list" { Ok(()) } else { Err(NotExpandable) };
     };
-    if field.is_string() {
-        if !FIELDS.contains(step) {
-            return Err(NotExpandable);
+    match field {
+        Value::Null if known => return Ok(()),
+        Value::String(id) if known => {
+            if let Some(object) = state.get(id) {
+                *field = object.clone();
+            }
         }
-        if let Some(object) = field.as_str().and_then(|id| state.get(id)) {
-            *field = object.clone();
-        }
-    } else if field.is_null() {
-        return if FIELDS.contains(step) { Ok(()) } else { Err(NotExpandable) };
-    } else if rest.is_empty() && !field.is_object() {
-        return Err(NotExpandable);
+        // On the way to an expandable field.
+        Value::Object(_) | Value::Array(_) if known || !rest.is_empty() => {}
+        _ => return Err(NotExpandable),
     }
     walk(state, field, rest)
 }
 
-/// Fields that are only there when they are asked for.
-fn include(state: &State, object: &mut Value, field: &str) {
+/// Adds a field that is only there when it is asked for; says whether it is such a field.
+fn include(state: &State, object: &mut Value, field: &str) -> bool {
     let included = match (text(object, "object"), field) {
         ("charge", "refunds") => charges::refunds(state, text(object, "id")),
         ("invoice", "payments") => invoices::payments(state, text(object, "id")),
         ("invoice", "confirmation_secret") => invoices::confirmation_secret(state, text(object, "id")),
-        _ => return,
+        _ => return false,
     };
     object[field] = included;
+    true
 }

@@ -261,7 +261,7 @@ fn check_value(name: &str, value: &str, kind: Kind) -> Result<(), Refusal> {
     match kind {
         Kind::Text if value.chars().count() > 5_000 => {
             let message = format!("Invalid string: {name} is longer than 5000 characters");
-            Err(Refusal::invalid(message).code("parameter_invalid_string_blank").param(name))
+            Err(Refusal::invalid(message).param(name))
         }
         Kind::TimeOrNow if value == "now" => Ok(()),
         Kind::Int | Kind::Time | Kind::TimeOrNow

@@ -3,6 +3,7 @@
 //! It answers over HTTP on loopback as Stripe does and refuses what it does not know. It must not use the
 //! clients that call it. What it leaves out: prorations, renewals, taxes, currency conversion, Connect.
 
+mod access;
 mod account;
 mod amounts;
 mod balance;
@@ -11,6 +12,7 @@ mod confirm;
 mod control;
 mod customers;
 mod deliver;
+mod drafts;
 mod errors;
 mod events;
 mod expand;
@@ -20,6 +22,7 @@ mod idempotency;
 mod invoices;
 mod lists;
 mod metadata;
+mod method_types;
 mod payment_intents;
 mod payment_methods;
 mod prices;
@@ -47,7 +50,7 @@ use server::Shared;
 use state::State;
 
 /// How a stand-in is set up.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Where it listens on 127.0.0.1; 0 takes any free port.
     pub port: u16,
@@ -184,6 +187,17 @@ impl Stripe {
     /// Every answer waits this long; an idempotency key is in use meanwhile.
     pub fn set_latency(&self, latency: Duration) {
         self.0.shared.faults.set_latency(latency);
+    }
+
+    /// The customer confirms (or refuses to confirm) a payment intent that waits in `requires_action`; false when
+    /// it does not.
+    pub fn authenticate(&self, payment_intent: &str, confirmed: bool) -> bool {
+        self.0.shared.by_itself(|state| confirm::authenticated(state, payment_intent, confirmed))
+    }
+
+    /// A refund that had succeeded fails at the bank, with this `failure_reason`; false when it had not.
+    pub fn fail_refund(&self, refund: &str, reason: &str) -> bool {
+        self.0.shared.by_itself(|state| refunds::fail(state, refund, reason))
     }
 
     /// Puts a ready-made object in place by its `id` and `object`, without an event; `GET` finds it.

@@ -113,6 +113,23 @@ pub(super) fn cancel(state: &mut State, id: &str, form: &Form) -> Answer {
     Ok(refund)
 }
 
+/// A refund that seemed done comes back: the charge is refunded by less again. False when it cannot fail any more.
+///
+/// Source: docs.stripe.com/refunds — a refund can fail weeks after it succeeded, with `refund.failed`.
+pub(super) fn fail(state: &mut State, id: &str, reason: &str) -> bool {
+    let done = state.find("refund", id, "id").ok().filter(|refund| refund["status"] == "succeeded");
+    let Some(mut refund) = done else { return false };
+    let Ok(mut charge) = state.find("charge", text(&refund, "charge"), "id") else { return false };
+    refund["failure_balance_transaction"] = json!(balance::refund_failed(state, &refund, &charge));
+    refund["failure_reason"] = json!(reason);
+    refund["status"] = json!("failed");
+    charge["amount_refunded"] = json!(int(&charge, "amount_refunded") - int(&refund, "amount"));
+    charge["refunded"] = json!(false);
+    state.save("refund.failed", refund);
+    state.save("charge.updated", charge);
+    true
+}
+
 fn charge_to_refund(state: &State, form: &Form) -> Answer {
     let named = form.word("charge").map(|id| state.find("charge", id, "charge")).transpose()?;
     let Some(intent) = form.word("payment_intent") else {

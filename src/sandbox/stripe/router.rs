@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::errors::{Answer, Refusal};
 use super::form::{Form, Kind, Rule};
 use super::lists::{self, LIST};
-use super::state::{State, text};
+use super::state::State;
 use super::{
     account, balance, charges, customers, events, invoices, payment_intents, payment_methods, prices,
     refunds, subscriptions,
@@ -18,7 +18,11 @@ const READABLE: &[(&str, &str, &[&str])] = &[
     ("checkout/sessions", "checkout.session", &["customer", "payment_intent", "subscription", "status"]),
     ("coupons", "coupon", &[]),
     ("disputes", "dispute", &["charge", "payment_intent"]),
-    ("invoice_payments", "invoice_payment", &["invoice", "status"]),
+    (
+        "invoice_payments",
+        "invoice_payment",
+        &["invoice", "status", "payment[payment_intent]", "payment[type]"],
+    ),
     ("invoices", "invoice", &["customer", "status", "collection_method"]),
     ("payment_intents", "payment_intent", &["customer"]),
     ("payment_links", "payment_link", &["active"]),
@@ -117,13 +121,21 @@ fn list(state: &State, plural: &str, kind: &str, filters: &[&'static str], form:
         filters.iter().filter_map(|name| Some((*name, form.word(name)?))).collect();
     let objects = state.all(kind).rev().filter(|object| object["deleted"] != true);
     let objects = objects.filter(|object| asked.iter().all(|(name, value)| holds(object, name, value)));
-    let objects: Vec<Value> = objects.map(|object| balance::as_of(object.clone(), state.now)).collect();
-    lists::page(kind, &format!("/v1/{plural}"), objects.iter(), form)
+    let mut page = lists::page(kind, &format!("/v1/{plural}"), objects, form)?;
+    for object in page["data"].as_array_mut().into_iter().flatten() {
+        *object = balance::as_of(object.take(), state.now);
+    }
+    Ok(page)
 }
 
 fn holds(object: &Value, field: &str, value: &str) -> bool {
-    match &object[field] {
+    let (head, rest) = field.split_once('[').unwrap_or((field, ""));
+    let field = match rest.strip_suffix(']') {
+        Some(below) => &object[head][below],
+        None => &object[head],
+    };
+    match field {
         Value::Bool(is) => value.parse() == Ok(*is),
-        _ => text(object, field) == value,
+        field => field.as_str() == Some(value),
     }
 }

@@ -8,6 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use tokio::sync::Notify;
 
+use super::access::{authorize, is_version};
 use super::errors::Refusal;
 use super::fault::Fault;
 use super::form::Form;
@@ -42,6 +43,18 @@ impl Shared {
             delivery: Mutex::default(),
             happened: Notify::new(),
         }
+    }
+
+    /// Something happens without a call: Stripe, a bank or a customer acts.
+    pub(super) fn by_itself<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let now = self.clock.now().unix_timestamp();
+        let mut state = self.state();
+        state.begin(now, None);
+        let outcome = act(&mut state);
+        router::afterwards(&mut state, now);
+        drop(state);
+        self.happened.notify_one();
+        outcome
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -116,21 +129,21 @@ pub(super) async fn serve(request: HttpRequest, body: web::Bytes, shared: web::D
     let outage = shared.faults.outage();
     let latency = shared.faults.latency();
     let fault = if outage { Some(Fault::Unavailable) } else { shared.faults.take() };
-    let reply = if let Some(refusal) = fault.and_then(refused_at_once) {
-        pause(latency).await;
-        Reply::refused(&refusal)
-    } else {
-        match begin(&shared, &arrival) {
-            Err(refusal) => Reply::refused(&refusal),
-            Ok(Begun::Replayed(reply)) => reply,
-            Ok(Begun::Claimed(mut claim, form)) => {
-                pause(latency).await;
-                let reply = claim.execute(&arrival, &form, fault);
-                if fault == Some(Fault::Hang) {
-                    pause(HANG).await;
-                }
-                reply
+    let begun = match fault.and_then(refused_at_once) {
+        Some(refusal) => Err(refusal),
+        None => begin(&shared, &arrival),
+    };
+    // A key that was claimed is in use while its call waits.
+    pause(latency).await;
+    let reply = match begun {
+        Err(refusal) => Reply::refused(&refusal),
+        Ok(Begun::Replayed(reply)) => reply,
+        Ok(Begun::Claimed(mut claim, form)) => {
+            let reply = claim.execute(&arrival, &form, fault);
+            if fault == Some(Fault::Hang) {
+                pause(HANG).await;
             }
+            reply
         }
     };
     if fault == Some(Fault::DropConnection)
@@ -222,7 +235,7 @@ enum Begun<'a> {
 
 /// Everything that is checked before an endpoint begins its work.
 fn begin<'a>(shared: &'a Shared, arrival: &Arrival) -> Result<Begun<'a>, Refusal> {
-    authorize(shared, arrival.authorization.as_deref())?;
+    authorize(&shared.secret_key, arrival.authorization.as_deref())?;
     if let Some(version) = &arrival.version
         && !is_version(version)
     {
@@ -240,54 +253,6 @@ fn begin<'a>(shared: &'a Shared, arrival: &Arrival) -> Result<Begun<'a>, Refusal
         }
     }
     Ok(Begun::Claimed(Claim { shared, key, outcome: None }, form))
-}
-
-fn authorize(shared: &Shared, authorization: Option<&str>) -> Result<(), Refusal> {
-    let missing = "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').";
-    let given = authorization.ok_or_else(|| Refusal::unauthorized(missing))?;
-    let (scheme, credentials) = given.split_once(' ').unwrap_or((given, ""));
-    let key = match scheme.to_ascii_lowercase().as_str() {
-        "bearer" => credentials.trim().to_owned(),
-        "basic" => basic_user(credentials.trim()).unwrap_or_default(),
-        _ => return Err(Refusal::unauthorized(missing)),
-    };
-    if key != shared.secret_key {
-        let tail: String = key.chars().skip(key.chars().count().saturating_sub(4)).collect();
-        return Err(Refusal::unauthorized(format!("Invalid API Key provided: sk_****{tail}")));
-    }
-    Ok(())
-}
-
-/// The user name in `Basic` credentials.
-fn basic_user(credentials: &str) -> Option<String> {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let (mut bits, mut held, mut decoded) = (0_u32, 0, Vec::new());
-    for byte in credentials.trim_end_matches('=').bytes() {
-        let value = ALPHABET.iter().position(|known| *known == byte)?;
-        bits = (bits << 6 | u32::try_from(value).ok()?) & 0xFFFF;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            decoded.push(u8::try_from(bits >> held & 0xFF).ok()?);
-        }
-    }
-    let decoded = String::from_utf8(decoded).ok()?;
-    decoded.split(':').next().map(str::to_owned)
-}
-
-/// A date, and since 2024-09-30 a name: `2024-06-20`, `2026-10-28.endive`.
-fn is_version(version: &str) -> bool {
-    let (date, name) = version.split_once('.').unwrap_or((version, "preview"));
-    let digits = |part: Option<&str>, count| {
-        part.is_some_and(|part| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    let mut parts = date.split('-');
-    digits(parts.next(), 4)
-        && digits(parts.next(), 2)
-        && digits(parts.next(), 2)
-        && parts.next().is_none()
-        && !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_lowercase())
 }
 
 /// A call that may work; its idempotency key is in use until it is dropped.
@@ -385,28 +350,4 @@ pub(super) fn listen(port: u16, shared: &Arc<Shared>) -> std::io::Result<(u16, a
     .bind(("127.0.0.1", port))?;
     let port = server.addrs().first().map_or(port, std::net::SocketAddr::port);
     Ok((port, server.run()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_dates_with_names() {
-        for good in ["2026-10-28.endive", "2024-06-20"] {
-            assert!(is_version(good), "{good}");
-        }
-        for bad in
-            ["", "latest", "2026-10-28.", "2026-10-28.Endive", "2026-10.endive", "26-10-28", "2026-10-28-01"]
-        {
-            assert!(!is_version(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn the_user_of_basic_credentials_is_the_key() {
-        assert_eq!(basic_user("c2tfdGVzdF94Og==").as_deref(), Some("sk_test_x"));
-        assert_eq!(basic_user("c2tfdGVzdF94OnB3").as_deref(), Some("sk_test_x"));
-        assert_eq!(basic_user("!!"), None);
-    }
 }

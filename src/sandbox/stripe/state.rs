@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Call;
 use super::errors::{Answer, Refusal};
-use super::events::{self, Event};
+use super::events::{self, Log};
 use super::idempotency::Keys;
 use super::payment_methods::Card;
 
@@ -15,7 +15,7 @@ pub(super) struct State {
     objects: HashMap<String, Value>,
     /// Ids in the order of creation, by the object's type.
     created: HashMap<String, Vec<String>>,
-    pub(super) events: Vec<Event>,
+    pub(super) events: Log,
     pub(super) keys: Keys,
     pub(super) calls: Vec<Call>,
     /// How the card behind a payment method behaves.
@@ -36,7 +36,7 @@ impl State {
         Self {
             objects: HashMap::new(),
             created: HashMap::new(),
-            events: Vec::new(),
+            events: Log::default(),
             keys: Keys::default(),
             calls: Vec::new(),
             cards: HashMap::new(),
@@ -132,7 +132,7 @@ impl State {
         if let Some(previous) = previous {
             data["previous_attributes"] = Value::Object(previous);
         }
-        self.events.push(Event::new(json!({
+        self.events.push(json!({
             "id": new_id("evt_1"),
             "object": "event",
             "api_version": events::API_VERSION,
@@ -142,7 +142,7 @@ impl State {
             "pending_webhooks": 1,
             "request": { "id": request, "idempotency_key": key },
             "type": event,
-        })));
+        }));
     }
 }
 

@@ -2,6 +2,13 @@
 
 mod sessions;
 
+mod collections;
+mod composite;
+mod faults;
+mod locks;
+mod page;
+mod queries;
+mod rows;
 use std::sync::OnceLock;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};

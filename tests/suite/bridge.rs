@@ -1,0 +1,273 @@
+//! The bridge under test: the real wiring between both stand-ins, with a database of its own and a clock that stands still.
+
+use std::net::TcpListener;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use paybridge::app::{App, Background, Running};
+use paybridge::clock::Clock;
+use paybridge::config::{Config, PREFIX};
+use paybridge::sandbox::keys::Keys;
+use paybridge::sandbox::{salesforce, stripe};
+use paybridge::store::outbox::Counts;
+use paybridge::store::{Backend, Store, inbox, outbox};
+use sha2::Sha256;
+use time::OffsetDateTime;
+
+use crate::postgres;
+
+pub const STRIPE_KEY: &str = "sk_test_suite";
+pub const WEBHOOK_SECRET: &str = "whsec_suite";
+pub const OLD_WEBHOOK_SECRET: &str = "whsec_suite_old";
+
+pub struct Bridge {
+    pub backend: Backend,
+    pub stripe: stripe::Stripe,
+    pub org: salesforce::Salesforce,
+    pub clock: Clock,
+    pub database_url: String,
+    running: Option<Running>,
+    http: reqwest::Client,
+    dead_letters_expected: bool,
+    _directory: tempfile::TempDir,
+}
+
+/// What a webhook was answered.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+impl Bridge {
+    pub async fn start(backend: Backend) -> Self {
+        let clock = Clock::manual(OffsetDateTime::now_utc());
+        let directory = tempfile::tempdir().unwrap();
+        let database_url = database(backend, &directory);
+        let stripe = stripe::Stripe::start(stripe::Options {
+            port: 0,
+            secret_key: STRIPE_KEY.to_owned(),
+            webhook_secret: WEBHOOK_SECRET.to_owned(),
+            clock: clock.clone(),
+        })
+        .await
+        .unwrap();
+        let org = salesforce::Salesforce::start(salesforce::Options {
+            port: 0,
+            client_id: "suite".to_owned(),
+            username: "bridge@example.com".to_owned(),
+            public_key_pem: keys().public_pem.clone(),
+            audience: "https://login.salesforce.com".to_owned(),
+            api_version: "v66.0".to_owned(),
+            is_sandbox: true,
+            daily_limit: 100_000,
+            clock: clock.clone(),
+        })
+        .await
+        .unwrap();
+        org.seed_sample();
+        let config = config(&database_url, &stripe.base_url(), &org.base_url());
+        let app_clock = clock.clone();
+        let app = tokio::task::spawn_blocking(|| App::assemble(config, app_clock)).await.unwrap().unwrap();
+        let running = app.start(TcpListener::bind("127.0.0.1:0").unwrap(), Background::Stepped).unwrap();
+        stripe.deliver_to(format!("http://{}/webhooks/stripe", running.address()));
+        Self {
+            backend,
+            stripe,
+            org,
+            clock,
+            database_url,
+            running: Some(running),
+            http: reqwest::Client::new(),
+            dead_letters_expected: false,
+            _directory: directory,
+        }
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.running().address())
+    }
+
+    pub fn store(&self) -> &Store {
+        self.running().store()
+    }
+
+    /// Does all background work that is due now.
+    pub async fn drain(&self) {
+        self.running().drain().await;
+    }
+
+    /// Lets time pass in steps until everything that waits has had its turn.
+    pub async fn drain_for(&self, time: Duration) {
+        let step = Duration::from_secs(30);
+        let mut passed = Duration::ZERO;
+        self.drain().await;
+        while passed < time {
+            self.clock.advance(step);
+            passed += step;
+            self.drain().await;
+        }
+    }
+
+    /// Posts an event as Stripe would, freshly signed.
+    pub async fn receive(&self, body: &str) -> Answer {
+        let header = sign(body.as_bytes(), self.clock.now().unix_timestamp(), WEBHOOK_SECRET);
+        self.post("/webhooks/stripe", Some(&header), body.as_bytes().to_vec()).await
+    }
+
+    /// Posts whatever, signed or not.
+    pub async fn post(&self, path: &str, signature: Option<&str>, body: Vec<u8>) -> Answer {
+        let mut request =
+            self.http.post(self.url(path)).body(body).header("Content-Type", "application/json");
+        if let Some(signature) = signature {
+            request = request.header("Stripe-Signature", signature);
+        }
+        let response = request.send().await.unwrap();
+        Answer { status: response.status().as_u16(), body: response.text().await.unwrap() }
+    }
+
+    /// Asks the Stripe stand-in for something and delivers what it has to say about it.
+    pub async fn at_stripe(&self, path: &str, form: &[(&str, &str)]) -> serde_json::Value {
+        let url = format!("{}{path}", self.stripe.base_url());
+        let response = self.http.post(url).bearer_auth(STRIPE_KEY).form(form).send().await.unwrap();
+        let text = response.text().await.unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error} in {text}"))
+    }
+
+    /// A customer who paid: the ids of customer, payment intent and charge. Nothing is delivered yet.
+    pub async fn a_payment(&self, amount: &str, currency: &str) -> Payment {
+        let customer = self.at_stripe("/v1/customers", &[("name", "Ada Brandt")]).await;
+        let customer = customer["id"].as_str().unwrap().to_owned();
+        let intent = self
+            .at_stripe(
+                "/v1/payment_intents",
+                &[
+                    ("amount", amount),
+                    ("currency", currency),
+                    ("customer", &customer),
+                    ("payment_method", "pm_card_visa"),
+                    ("confirm", "true"),
+                    ("automatic_payment_methods[enabled]", "true"),
+                    ("automatic_payment_methods[allow_redirects]", "never"),
+                    ("metadata[sf_object]", "Opportunity"),
+                    ("metadata[sf_record_id]", salesforce::OPPORTUNITY_ID),
+                ],
+            )
+            .await;
+        let id =
+            |name: &str| intent[name].as_str().unwrap_or_else(|| panic!("{name} in {intent}")).to_owned();
+        Payment { customer, intent: id("id"), charge: id("latest_charge") }
+    }
+
+    /// Delivers everything Stripe has to say and brings it to the org.
+    pub async fn deliver(&self) {
+        for (event, status) in self.stripe.deliver_pending().await {
+            assert_eq!(status, 200, "{event}");
+        }
+        self.drain().await;
+    }
+
+    /// A field of a record, as text; `None` when it is empty. Fails when there is no such record.
+    pub fn field(&self, sobject: &str, external_id: &str, field: &str) -> Option<String> {
+        let record = self.org.record(sobject, external_id);
+        let record = record.unwrap_or_else(|| panic!("there is no {sobject} {external_id} in the org"));
+        record.text(field).map(|text| text.to_string())
+    }
+
+    pub async fn counts(&self) -> Counts {
+        self.store().read(outbox::counts).await.unwrap()
+    }
+
+    pub async fn stored_events(&self) -> i64 {
+        self.store().read(inbox::counts).await.unwrap().1
+    }
+
+    /// Otherwise a dead letter fails the test.
+    pub fn expect_dead_letters(&mut self) {
+        self.dead_letters_expected = true;
+    }
+
+    /// Stops the service in order and starts it again on the same database.
+    pub async fn restart(&mut self) {
+        self.running.take().unwrap().stop().await;
+        let config = config(&self.database_url, &self.stripe.base_url(), &self.org.base_url());
+        let clock = self.clock.clone();
+        let app = tokio::task::spawn_blocking(|| App::assemble(config, clock)).await.unwrap().unwrap();
+        let running = app.start(TcpListener::bind("127.0.0.1:0").unwrap(), Background::Stepped).unwrap();
+        self.stripe.deliver_to(format!("http://{}/webhooks/stripe", running.address()));
+        self.running = Some(running);
+    }
+}
+
+/// Complains about what a test left behind.
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let Some(running) = &self.running else { return };
+        let (outbox, dead_events) = running
+            .store()
+            .write_blocking(|conn| Ok((outbox::counts(conn)?, inbox::dead_letters(conn, 10)?)))
+            .unwrap();
+        assert_eq!(outbox.leased, 0, "rows are still leased");
+        if !self.dead_letters_expected {
+            assert_eq!(outbox.dead, 0, "records were given up");
+            assert!(dead_events.is_empty(), "events were given up: {dead_events:?}");
+        }
+    }
+}
+
+pub struct Payment {
+    pub customer: String,
+    pub intent: String,
+    pub charge: String,
+}
+
+pub fn keys() -> &'static Keys {
+    static KEYS: OnceLock<Keys> = OnceLock::new();
+    KEYS.get_or_init(|| Keys::generate().unwrap())
+}
+
+/// A header as Stripe writes it.
+pub fn sign(body: &[u8], at: i64, secret: &str) -> String {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    let mac = mac.chain_update(at.to_string()).chain_update(".").chain_update(body);
+    format!("t={at},v1={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+pub fn database(backend: Backend, directory: &tempfile::TempDir) -> String {
+    match backend {
+        Backend::Sqlite => format!("sqlite://{}", directory.path().join("paybridge.db").display()),
+        Backend::Postgres => postgres::server().database(),
+    }
+}
+
+/// The settings that an operator would give, as environment variables.
+pub fn settings(database_url: &str, stripe: &str, org: &str) -> Vec<(String, String)> {
+    [
+        ("DATABASE__URL", database_url),
+        ("DATABASE__CONNECTIONS", "4"),
+        ("STRIPE__MAIN__SECRET_KEY", STRIPE_KEY),
+        ("STRIPE__MAIN__WEBHOOK_SECRETS", &format!("{WEBHOOK_SECRET},{OLD_WEBHOOK_SECRET}")),
+        ("STRIPE__MAIN__API_BASE", stripe),
+        ("STRIPE__MAIN__TIMEOUT_MS", "1000"),
+        ("SALESFORCE__MAIN__LOGIN_URL", org),
+        ("SALESFORCE__MAIN__CLIENT_ID", "suite"),
+        ("SALESFORCE__MAIN__USERNAME", "bridge@example.com"),
+        ("SALESFORCE__MAIN__PRIVATE_KEY", &keys().private_pem),
+        ("SALESFORCE__MAIN__TIMEOUT_MS", "2000"),
+        ("DELIVERY__MAX_ATTEMPTS", "5"),
+    ]
+    .map(|(key, value)| (format!("{PREFIX}{key}"), value.to_owned()))
+    .to_vec()
+}
+
+fn config(database_url: &str, stripe: &str, org: &str) -> Config {
+    Config::load(None, settings(database_url, stripe, org)).unwrap()
+}

@@ -1,0 +1,1 @@
+//! What others rely on: migrations alike on both databases, documented settings.

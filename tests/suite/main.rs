@@ -1,0 +1,33 @@
+//! One test binary; one file for each kind of behaviour.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(missing_docs, reason = "tests have no readers of documentation")]
+
+mod architecture;
+mod bridge;
+mod contract;
+mod journeys;
+mod postgres;
+mod process;
+mod signatures;
+mod store;
+mod story;
+mod webhooks;
+
+/// Makes one test for each database out of each name. The list opens a file as its table of contents.
+macro_rules! each_backend {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::bridge::Bridge::start(paybridge::store::Backend::Sqlite).await).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::bridge::Bridge::start(paybridge::store::Backend::Postgres).await).await;
+            })+
+        }
+    };
+}
+pub(crate) use each_backend;

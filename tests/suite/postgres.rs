@@ -1,0 +1,100 @@
+//! A private PostgreSQL server for the tests: started once, gone with the process however that ends.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use diesel::{Connection, PgConnection, RunQueryDsl};
+
+/// `nobody`: the server refuses to run as root.
+const NOBODY: u32 = 65_534;
+
+pub struct Server {
+    directory: PathBuf,
+    /// Its standard input is the server's lifeline: when this process ends, however, the pipe closes and the server stops.
+    _shell: Child,
+}
+
+/// The server, started by the first test that asks.
+pub fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(Server::start)
+}
+
+impl Server {
+    fn start() -> Self {
+        let binaries = binaries();
+        let directory =
+            std::env::temp_dir().join(format!("paybridge-test-{}", uuid::Uuid::now_v7().simple()));
+        std::fs::create_dir(&directory).unwrap();
+        let script = format!(
+            "set -e; cd {dir}; \
+             {bin}/initdb -D data -A trust -U postgres -N --no-instructions >initdb.log 2>&1; \
+             {bin}/postgres -D data -k {dir} -c listen_addresses='' -c fsync=off -c full_page_writes=off \
+               -c synchronous_commit=off -c max_connections=400 >server.log 2>&1 & server=$!; \
+             until {bin}/psql -h {dir} -U postgres -qAtc 'select 1' >/dev/null 2>&1; do \
+               kill -0 $server || {{ cat server.log; exit 1; }}; done; \
+             echo ready; cat >/dev/null; kill -QUIT $server; wait $server || true; cd /; rm -rf {dir}",
+            bin = binaries.display(),
+            dir = directory.display(),
+        );
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+        // A group of its own: Ctrl-C must reach the tests, and the server must end in order.
+        command.process_group(0);
+        if is_root() {
+            std::os::unix::fs::chown(&directory, Some(NOBODY), Some(NOBODY)).unwrap();
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let mut shell = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), "ready", "the PostgreSQL server did not start: {line}");
+        Self { directory, _shell: shell }
+    }
+
+    /// The URL of a database of this server.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres:///{database}?host={}&user=postgres", self.directory.display())
+    }
+
+    /// Creates an empty database and gives its URL.
+    pub fn database(&self) -> String {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::SeqCst));
+        self.execute(&format!("CREATE DATABASE {name}"));
+        self.url(&name)
+    }
+
+    /// Runs a statement in the database `postgres`.
+    pub fn execute(&self, statement: &str) {
+        let mut conn = PgConnection::establish(&self.url("postgres")).unwrap();
+        diesel::sql_query(statement).execute(&mut conn).unwrap();
+    }
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0)
+}
+
+/// The newest installed version, Debian's layout first.
+fn binaries() -> PathBuf {
+    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .collect();
+    found.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
+    found.sort_by_key(|path| std::cmp::Reverse(version_of(path)));
+    found
+        .into_iter()
+        .find(|path| path.join("initdb").is_file() && path.join("postgres").is_file() && path.join("psql").is_file())
+        .expect("PostgreSQL's server binaries are needed: `make test` installs them, or install the package `postgresql`")
+}
+
+fn version_of(path: &std::path::Path) -> u32 {
+    path.components().filter_map(|part| part.as_os_str().to_str()?.parse().ok()).max().unwrap_or(0)
+}

@@ -1,0 +1,173 @@
+//! The real program: started, told to stop, and killed.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use paybridge::store::{Backend, Store, inbox};
+use time::OffsetDateTime;
+
+use crate::bridge::{WEBHOOK_SECRET, database, settings, sign};
+
+struct Service {
+    process: Child,
+    address: String,
+}
+
+impl Service {
+    fn start(database_url: &str) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_paybridge"))
+            .arg("serve")
+            .current_dir(std::env::temp_dir())
+            .envs(settings(database_url, "http://127.0.0.1:9", "http://127.0.0.1:9"))
+            .env("PAYBRIDGE__SERVER__BIND", free.to_string())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("ready"));
+        assert!(ready, "the service did not start");
+        // Somebody has to read on, or the service would wait for its log.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, address: free.to_string() }
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _already_gone = self.process.kill();
+        let _already_gone = self.process.wait();
+    }
+}
+
+fn event(id: &str) -> String {
+    format!(
+        r#"{{"id":"{id}","object":"event","type":"plan.created","created":1795190000,"livemode":false,"api_version":null,
+        "data":{{"object":{{"id":"plan_1","object":"plan"}}}}}}"#
+    )
+}
+
+/// Posts events as fast as they are answered until the service is gone or `stop` says so. Gives the acknowledged ids.
+async fn post_until_gone(address: String, sender: usize, stop: Arc<AtomicBool>) -> Vec<String> {
+    let http = reqwest::Client::new();
+    let mut acknowledged = Vec::new();
+    for number in 0.. {
+        let id = format!("evt_{sender}_{number}");
+        let body = event(&id);
+        let header = sign(body.as_bytes(), OffsetDateTime::now_utc().unix_timestamp(), WEBHOOK_SECRET);
+        let url = format!("http://{address}/webhooks/stripe");
+        match http.post(url).header("Stripe-Signature", header).body(body).send().await {
+            Ok(answer) if answer.status() == 200 => acknowledged.push(id),
+            Ok(answer) => panic!("{}", answer.status()),
+            Err(_) => break,
+        }
+        if stop.load(Ordering::SeqCst) {
+            break;
+        }
+    }
+    acknowledged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_when_the_program_is_killed() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let directory = tempfile::tempdir().unwrap();
+        let url = database(backend, &directory);
+        let mut acknowledged = Vec::new();
+        for round in 0..3_usize {
+            let service = Service::start(&url);
+            let senders: Vec<_> = (0..8)
+                .map(|sender| {
+                    let stop = Arc::default();
+                    tokio::spawn(post_until_gone(service.address.clone(), round * 8 + sender, stop))
+                })
+                .collect();
+            // Killed while it works, not at a chosen point.
+            let store = Store::open(&url.clone().into(), 2).unwrap();
+            let before = i64::try_from(acknowledged.len()).unwrap();
+            while store.read(inbox::counts).await.unwrap().1 < before + 100 {
+                tokio::task::yield_now().await;
+            }
+            service.signal("-KILL");
+            for sender in senders {
+                acknowledged.extend(sender.await.unwrap());
+            }
+        }
+        let store = Store::open(&url.into(), 2).unwrap();
+        let probe: Vec<_> = acknowledged
+            .iter()
+            .map(|id| inbox::NewEvent {
+                account: "main".to_owned(),
+                event_id: id.clone(),
+                event_type: "plan.created".to_owned(),
+                object_id: None,
+                created: 1,
+                received_at: 1,
+                payload: "{}".to_owned(),
+            })
+            .collect();
+        assert!(probe.len() > 200, "{} acknowledged", probe.len());
+        let new = store.write(move |conn| inbox::record(conn, &probe)).await.unwrap();
+        let lost = new.into_iter().filter(|new| *new).count();
+        assert_eq!(lost, 0, "{backend:?}: acknowledged events are not in the store");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_stop_it_finishes_and_ends_well() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = database(Backend::Sqlite, &directory);
+    let mut service = Service::start(&url);
+    let stop = Arc::new(AtomicBool::new(false));
+    let sender = tokio::spawn(post_until_gone(service.address.clone(), 0, Arc::clone(&stop)));
+    let store = Store::open(&url.into(), 2).unwrap();
+    while store.read(inbox::counts).await.unwrap().1 < 10 {
+        tokio::task::yield_now().await;
+    }
+    let told = Instant::now();
+    service.signal("-TERM");
+    let ended =
+        tokio::task::spawn_blocking(move || (service.process.wait().unwrap(), service)).await.unwrap().0;
+    assert!(ended.success(), "{ended}");
+    assert!(
+        told.elapsed() < Duration::from_secs(10),
+        "orchestrators kill after ten seconds; took {:?}",
+        told.elapsed()
+    );
+    stop.store(true, Ordering::SeqCst);
+    let acknowledged = sender.await.unwrap().len();
+    let stored = store.read(inbox::counts).await.unwrap().1;
+    assert!(stored >= i64::try_from(acknowledged).unwrap(), "{acknowledged} acknowledged, {stored} stored");
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_explained_in_one_go() {
+    let output = Command::new(env!("CARGO_BIN_EXE_paybridge"))
+        .arg("check")
+        .current_dir(std::env::temp_dir())
+        .env("PAYBRIDGE__SERVER__BIND", "nowhere")
+        .env("PAYBRIDGE__STRIPE__MAIN__SECRET_KEY", "pk_test_topsecret")
+        .env("PAYBRIDGE__DELIVERY__SPEED", "fast")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success());
+    for expected in [
+        "server.bind: expected an address and port",
+        "stripe.main.secret_key: expected a Stripe key",
+        "delivery.speed: is not a setting",
+        "salesforce.main.client_id: not set",
+    ] {
+        assert!(text.contains(expected), "missing `{expected}` in:\n{text}");
+    }
+    assert!(!text.contains("topsecret"));
+}

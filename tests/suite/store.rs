@@ -1,0 +1,168 @@
+//! The store keeps its word on both databases.
+
+use paybridge::store::outbox::{self, NewState, Position};
+use paybridge::store::{Backend, Store, inbox};
+
+use crate::bridge::{Bridge, database};
+use crate::each_backend;
+
+each_backend!(
+    a_lease_that_ended_cannot_write_its_result,
+    a_state_that_comes_while_its_record_travels_is_sent_afterwards,
+    an_older_state_never_replaces_a_newer_one,
+    the_next_free_rows_are_leased_and_no_row_twice,
+    duplicates_in_one_batch_are_stored_once,
+    a_transaction_that_fails_leaves_nothing,
+);
+
+fn state(external_id: &str, created: i64, event_id: &str) -> NewState {
+    NewState {
+        org: "main".to_owned(),
+        sobject: "Stripe_Charge__c".to_owned(),
+        external_id: external_id.to_owned(),
+        account: "main".to_owned(),
+        position: Position { created, progress: 0, event_id: event_id.to_owned() },
+        fields: format!(r#"{{"Last_Event_Id__c":"{event_id}"}}"#),
+        parents: "[]".to_owned(),
+    }
+}
+
+fn event(event_id: &str) -> inbox::NewEvent {
+    inbox::NewEvent {
+        account: "main".to_owned(),
+        event_id: event_id.to_owned(),
+        event_type: "plan.created".to_owned(),
+        object_id: None,
+        created: 1,
+        received_at: 1,
+        payload: "{}".to_owned(),
+    }
+}
+
+async fn a_lease_that_ended_cannot_write_its_result(bridge: Bridge) {
+    let counts = bridge
+        .store()
+        .write(|conn| {
+            outbox::merge(conn, &[state("ch_1", 1, "evt_1")], 0)?;
+            let slow = outbox::lease(conn, "main", "slow", 10, 20, 10)?;
+            assert!(outbox::lease(conn, "main", "eager", 19, 40, 10)?.is_empty());
+            let again = outbox::lease(conn, "main", "next", 20, 40, 10)?;
+            assert_eq!((slow[0].attempts, again[0].attempts), (1, 2));
+            outbox::complete(conn, "slow", &[slow[0].id], 25)?;
+            outbox::dead_letter(conn, "slow", slow[0].id, 25, "late")?;
+            outbox::retry_at(conn, "slow", slow[0].id, 99, None, "late")?;
+            outbox::release(conn, "slow", &[slow[0].id], 25)?;
+            let between = outbox::counts(conn)?;
+            outbox::complete(conn, "next", &[again[0].id], 30)?;
+            Ok((between, outbox::counts(conn)?))
+        })
+        .await
+        .unwrap();
+    assert_eq!((counts.0.leased, counts.1.done), (1, 1));
+}
+
+async fn a_state_that_comes_while_its_record_travels_is_sent_afterwards(bridge: Bridge) {
+    bridge
+        .store()
+        .write(|conn| {
+            outbox::merge(conn, &[state("ch_1", 1, "evt_1")], 0)?;
+            let first = outbox::lease(conn, "main", "a", 0, 20, 10)?;
+            outbox::merge(conn, &[state("ch_1", 2, "evt_2")], 1)?;
+            assert!(
+                outbox::lease(conn, "main", "b", 1, 20, 10)?.is_empty(),
+                "one call at a time carries a record"
+            );
+            outbox::complete(conn, "a", &[first[0].id], 5)?;
+            let second = outbox::lease(conn, "main", "b", 5, 20, 10)?;
+            assert_eq!((first[0].event_id.as_str(), second[0].event_id.as_str()), ("evt_1", "evt_2"));
+            outbox::complete(conn, "b", &[second[0].id], 6)?;
+            assert_eq!(outbox::counts(conn)?.done, 1);
+            Ok(())
+        })
+        .await
+        .unwrap();
+}
+
+async fn an_older_state_never_replaces_a_newer_one(bridge: Bridge) {
+    bridge
+        .store()
+        .write(|conn| {
+            for (created, event_id) in [(5, "evt_m"), (4, "evt_z"), (5, "evt_a"), (5, "evt_m")] {
+                outbox::merge(conn, &[state("ch_1", created, event_id)], 0)?;
+                assert_eq!(outbox::lease(conn, "main", "l", 0, 0, 10)?[0].event_id, "evt_m");
+            }
+            outbox::merge(conn, &[state("ch_1", 5, "evt_n")], 0)?;
+            let rows = outbox::lease(conn, "main", "l", 0, 0, 10)?;
+            assert_eq!(rows[0].event_id, "evt_n");
+            outbox::complete(conn, "l", &[rows[0].id], 0)
+        })
+        .await
+        .unwrap();
+}
+
+async fn the_next_free_rows_are_leased_and_no_row_twice(bridge: Bridge) {
+    let states: Vec<_> = (0..1_200).map(|n| state(&format!("ch_{n}"), 1, "evt")).collect();
+    bridge.store().write(move |conn| outbox::merge(conn, &states, 0)).await.unwrap();
+    let mut takers = tokio::task::JoinSet::new();
+    for taker in 0..6 {
+        let store = bridge.store().clone();
+        takers.spawn(async move {
+            let lease = format!("taker {taker}");
+            store.write(move |conn| outbox::lease(conn, "main", &lease, 0, 50, 300)).await.unwrap()
+        });
+    }
+    let rows: Vec<_> = takers.join_all().await.into_iter().flatten().map(|row| row.id).collect();
+    let distinct: std::collections::BTreeSet<_> = rows.iter().copied().collect();
+    assert_eq!((rows.len(), distinct.len()), (1_200, 1_200));
+    bridge
+        .store()
+        .write(move |conn| (0..6).try_for_each(|t| outbox::complete(conn, &format!("taker {t}"), &rows, 1)))
+        .await
+        .unwrap();
+    assert_eq!(bridge.counts().await.done, 1_200);
+}
+
+async fn duplicates_in_one_batch_are_stored_once(bridge: Bridge) {
+    let batch = ["a", "b", "a", "c", "b"].map(event);
+    let new = bridge.store().write(move |conn| inbox::record(conn, &batch)).await.unwrap();
+    assert_eq!(new, [true, true, false, true, false]);
+    let taken = bridge.store().write(|conn| inbox::take(conn, 10)).await.unwrap();
+    assert_eq!(taken.len(), 3);
+    bridge.drain().await;
+}
+
+async fn a_transaction_that_fails_leaves_nothing(bridge: Bridge) {
+    let failed = bridge
+        .store()
+        .write(|conn| {
+            inbox::record(conn, &[event("a")])?;
+            Err::<(), _>(paybridge::store::Error::Corrupt("on purpose".into()))
+        })
+        .await;
+    assert!(failed.is_err());
+    assert_eq!(bridge.stored_events().await, 0);
+}
+
+#[test]
+fn several_processes_may_bring_the_tables_up_to_date_at_once() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let directory = tempfile::tempdir().unwrap();
+        let url = database(backend, &directory);
+        std::thread::scope(|scope| {
+            let starts: Vec<_> =
+                (0..6).map(|_| scope.spawn(|| Store::open(&url.clone().into(), 2).map(|_| ()))).collect();
+            for start in starts {
+                start.join().unwrap().unwrap();
+            }
+        });
+    }
+}
+
+#[test]
+fn a_database_that_is_not_there_is_an_error_and_not_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let nowhere = format!("postgres:///x?host={}", directory.path().display());
+    assert!(matches!(Store::open(&nowhere.into(), 2), Err(paybridge::store::Error::Unavailable(_))));
+    let no_directory = format!("sqlite://{}/no/such/place.db", directory.path().display());
+    assert!(matches!(Store::open(&no_directory.into(), 2), Err(paybridge::store::Error::Unavailable(_))));
+}
