@@ -6,6 +6,8 @@
 mod amounts;
 mod answer;
 mod auth;
+#[cfg(test)]
+mod contract;
 mod customers;
 mod fields;
 mod health;
@@ -121,6 +123,3 @@ pub fn routes(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
             .configure(openapi::routes);
     }
 }
-
-#[cfg(test)]
-mod tests;

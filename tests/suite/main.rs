@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![allow(missing_docs, reason = "tests have no readers of documentation")]
 
+mod api;
 mod architecture;
 mod bridge;
 mod contract;

@@ -1,28 +1,34 @@
 //! The API over HTTP, against the stand-in for Stripe.
 
 mod bad_input;
-mod contract;
+mod keys;
 mod outages;
 mod payments;
+mod served;
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer};
+use paybridge::api::{ApiState, Scope, answer, issue, routes};
+use paybridge::clock::Clock;
+use paybridge::config::{STRIPE_API_VERSION, StripeConfig};
+use paybridge::sandbox::stripe::{Options, Stripe};
+use paybridge::store::{Store, api_keys};
+use paybridge::stripe::Client;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::*;
-use crate::config::StripeConfig;
-use crate::sandbox::stripe::{Options, Stripe};
-use crate::store::api_keys;
-
 const KEY: &str = "sk_test_standin";
 
 /// The API, the Stripe behind it, and somebody who calls it.
-struct Bridge {
+struct Desk {
     stripe: Stripe,
     clock: Clock,
     store: Store,
@@ -69,13 +75,13 @@ impl Got {
     }
 }
 
-impl Drop for Bridge {
+impl Drop for Desk {
     fn drop(&mut self) {
         drop(self.server.stop(false));
     }
 }
 
-impl Bridge {
+impl Desk {
     async fn start() -> Self {
         Self::patient(Duration::from_secs(7)).await
     }
@@ -90,11 +96,11 @@ impl Bridge {
             clock: clock.clone(),
         };
         let stripe = Stripe::start(options).await.unwrap();
-        let client = stripe::Client::new(&StripeConfig {
+        let client = Client::new(&StripeConfig {
             secret_key: KEY.to_owned().into(),
             webhook_secrets: Vec::new(),
             api_base: stripe.base_url().parse().unwrap(),
-            api_version: crate::config::STRIPE_API_VERSION.to_owned(),
+            api_version: STRIPE_API_VERSION.to_owned(),
             timeout,
             org: "main".to_owned(),
         })
@@ -116,10 +122,10 @@ impl Bridge {
         let handle = server.handle();
         tokio::spawn(server);
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut bridge =
+        let mut desk =
             Self { stripe, clock, store, base, token: String::new(), http, server: handle, _files: files };
-        bridge.token = bridge.key(&[Scope::PaymentsWrite], None).await;
-        bridge
+        desk.token = desk.key(&[Scope::PaymentsWrite], None).await;
+        desk
     }
 
     /// A new key with these scopes.

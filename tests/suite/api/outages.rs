@@ -1,11 +1,11 @@
 //! Stripe fails, hangs or is away: the caller is told which, soon, and whether to repeat.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use paybridge::sandbox::stripe::Fault;
 use serde_json::json;
 
-use super::*;
-use crate::sandbox::stripe::Fault;
+use super::Desk;
 
 #[tokio::test]
 async fn each_failure_of_stripe_is_told_apart() {
@@ -18,9 +18,9 @@ async fn each_failure_of_stripe_is_told_apart() {
         (Fault::ExpiredKey, (502, "stripe_credentials_refused"), false),
         (Fault::MissingPermission, (502, "stripe_credentials_refused"), false),
     ] {
-        let bridge = Bridge::start().await;
-        bridge.stripe.fail_next(5, fault);
-        let got = bridge.post("/v1/customers", &json!({ "idempotencyKey": "k" })).await;
+        let desk = Desk::start().await;
+        desk.stripe.fail_next(5, fault);
+        let got = desk.post("/v1/customers", &json!({ "idempotencyKey": "k" })).await;
         assert_eq!(got.problem(), expected, "{fault}");
         assert_eq!(got.body["retryable"], retryable, "{fault}: {:#}", got.body);
         assert_eq!(got.body["idempotencyKey"], "k");
@@ -30,29 +30,29 @@ async fn each_failure_of_stripe_is_told_apart() {
 
 #[tokio::test]
 async fn a_hanging_stripe_is_given_up_within_eight_seconds_and_found_out_by_repeating() {
-    let bridge = Bridge::patient(Duration::from_millis(700)).await;
-    bridge.stripe.fail_next(1, Fault::Hang);
+    let desk = Desk::patient(Duration::from_millis(700)).await;
+    desk.stripe.fail_next(1, Fault::Hang);
     let began = Instant::now();
     let body = json!({ "amount": "20", "currencyCode": "EUR" });
-    let lost = bridge.post("/v1/payment-intents", &body).await;
+    let lost = desk.post("/v1/payment-intents", &body).await;
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     assert_eq!(lost.problem(), (504, "stripe_timeout"));
     assert_eq!(lost.body["retryable"], true);
 
     let mut again = body;
     again["idempotencyKey"] = lost.body["idempotencyKey"].clone();
-    bridge.post("/v1/payment-intents", &again).await.is(201);
+    desk.post("/v1/payment-intents", &again).await.is(201);
     let created =
-        bridge.stripe.events().iter().filter(|event| event["type"] == "payment_intent.created").count();
+        desk.stripe.events().iter().filter(|event| event["type"] == "payment_intent.created").count();
     assert_eq!(created, 1);
 }
 
 #[tokio::test]
 async fn a_stripe_that_is_away_is_told_at_once() {
-    let bridge = Bridge::start().await;
-    bridge.stripe.stop().await;
+    let desk = Desk::start().await;
+    desk.stripe.stop().await;
     let began = Instant::now();
-    let got = bridge.get("/v1/customers/cus_1").await;
+    let got = desk.get("/v1/customers/cus_1").await;
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     assert_eq!(got.problem(), (503, "stripe_unreachable"));
     assert_eq!(got.body["retryable"], true);
@@ -60,10 +60,10 @@ async fn a_stripe_that_is_away_is_told_at_once() {
 
 #[tokio::test]
 async fn life_and_readiness_need_no_key() {
-    let mut bridge = Bridge::start().await;
-    bridge.token = String::new();
+    let mut desk = Desk::start().await;
+    desk.token = String::new();
     for path in ["/healthz", "/readyz", "/openapi.json", "/docs/", "/docs/swagger-ui-bundle.js"] {
-        let got = bridge.get(path).await;
+        let got = desk.get(path).await;
         assert_eq!(got.status, 200, "{path}");
         assert!(got.headers.contains_key("x-request-id"));
     }

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::*;
+use super::Desk;
 
 #[tokio::test]
 async fn each_wrong_field_is_named() {
-    let bridge = Bridge::start().await;
+    let desk = Desk::start().await;
     let payment = json!({ "amount": "20", "currencyCode": "EUR" });
     let subscription = json!({ "customerId": "cus_1", "items": [{ "priceId": "price_1" }] });
     for (path, base, change, named) in [
@@ -89,17 +89,17 @@ async fn each_wrong_field_is_named() {
     ] {
         let mut body = base;
         body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        let got = bridge.post(path, &body).await;
+        let got = desk.post(path, &body).await;
         assert_eq!(got.named(), named, "{body:#} {:#}", got.body);
     }
-    assert!(bridge.stripe.calls().is_empty());
+    assert!(desk.stripe.calls().is_empty());
 }
 
 #[tokio::test]
 async fn a_field_that_stripe_refuses_is_named_in_the_callers_words() {
-    let bridge = Bridge::start().await;
+    let desk = Desk::start().await;
     let body = json!({ "amount": "20", "currencyCode": "EUR", "customerId": "cus_missing" });
-    let got = bridge.post("/v1/payment-intents", &body).await;
+    let got = desk.post("/v1/payment-intents", &body).await;
     assert_eq!(got.problem(), (422, "stripe_rejected"));
     assert_eq!(got.body["stripeCode"], "resource_missing");
     assert_eq!(got.body["errors"][0]["field"], "customerId", "{:#}", got.body);
@@ -107,9 +107,9 @@ async fn a_field_that_stripe_refuses_is_named_in_the_callers_words() {
 
 #[tokio::test]
 async fn what_is_no_request_for_us_is_a_problem_as_well() {
-    let bridge = Bridge::start().await;
+    let desk = Desk::start().await;
     let post = |body: &'static str, kind: &'static str| {
-        bridge.request("POST", "/v1/customers").header("Content-Type", kind).body(body)
+        desk.request("POST", "/v1/customers").header("Content-Type", kind).body(body)
     };
     for (request, expected) in [
         (post("{", "application/json"), (400, "invalid_json")),
@@ -117,34 +117,33 @@ async fn what_is_no_request_for_us_is_a_problem_as_well() {
         (post("", "application/json"), (400, "invalid_json")),
         (post("{}", "text/plain"), (415, "unsupported_media_type")),
         (post("name=A", "application/x-www-form-urlencoded"), (415, "unsupported_media_type")),
-        (bridge.request("POST", "/v1/customers").body("{}"), (415, "unsupported_media_type")),
+        (desk.request("POST", "/v1/customers").body("{}"), (415, "unsupported_media_type")),
         (post("{}", "application/json").header("X-Paybridge-Account", "other"), (422, "unknown_account")),
-        (bridge.request("PUT", "/v1/customers"), (405, "method_not_allowed")),
-        (bridge.request("GET", "/v1/customers"), (405, "method_not_allowed")),
-        (bridge.request("GET", "/v1/nothing"), (404, "unknown_path")),
-        (bridge.request("GET", "/v1"), (404, "unknown_path")),
-        (bridge.request("GET", "/nothing"), (404, "unknown_path")),
-        (bridge.request("GET", "/v1/customers/cus_missing"), (404, "resource_missing")),
-        (bridge.request("GET", "/v1/customers/a.b"), (404, "resource_missing")),
-        (bridge.request("GET", "/v1/customers/a%2Fb"), (404, "resource_missing")),
-        (bridge.request("GET", "/v1/customers/%ff"), (404, "resource_missing")),
+        (desk.request("PUT", "/v1/customers"), (405, "method_not_allowed")),
+        (desk.request("GET", "/v1/customers"), (405, "method_not_allowed")),
+        (desk.request("GET", "/v1/nothing"), (404, "unknown_path")),
+        (desk.request("GET", "/v1"), (404, "unknown_path")),
+        (desk.request("GET", "/nothing"), (404, "unknown_path")),
+        (desk.request("GET", "/v1/customers/cus_missing"), (404, "resource_missing")),
+        (desk.request("GET", "/v1/customers/a.b"), (404, "resource_missing")),
+        (desk.request("GET", "/v1/customers/a%2Fb"), (404, "resource_missing")),
+        (desk.request("GET", "/v1/customers/%ff"), (404, "resource_missing")),
     ] {
-        let got = bridge.send(request).await;
+        let got = desk.send(request).await;
         assert_eq!(got.problem(), expected, "{:#}", got.body);
         assert_eq!(got.headers["content-type"], "application/json");
         assert_eq!(got.headers.contains_key("allow"), expected.0 == 405);
     }
     let large = format!(r#"{{"name":"{}"}}"#, "x".repeat(1024 * 1024));
-    let large =
-        bridge.request("POST", "/v1/customers").header("Content-Type", "application/json").body(large);
-    assert_eq!(bridge.send(large).await.problem(), (413, "body_too_large"));
+    let large = desk.request("POST", "/v1/customers").header("Content-Type", "application/json").body(large);
+    assert_eq!(desk.send(large).await.problem(), (413, "body_too_large"));
 }
 
 #[tokio::test]
 async fn the_registered_media_type_is_for_those_who_ask() {
-    let bridge = Bridge::start().await;
-    let request = bridge.request("GET", "/v1/nothing").header("Accept", "application/problem+json");
-    let got = bridge.send(request).await;
+    let desk = Desk::start().await;
+    let request = desk.request("GET", "/v1/nothing").header("Accept", "application/problem+json");
+    let got = desk.send(request).await;
     assert_eq!(got.problem(), (404, "unknown_path"));
     assert_eq!(got.headers["content-type"], "application/problem+json");
 }

@@ -1,13 +1,16 @@
-//! A customer, a payment, a subscription; who may do it, and what a repeated call becomes.
+//! A customer, a payment, a subscription; and what a repeated call becomes.
 
-use serde_json::json;
+use std::time::Duration;
 
-use super::*;
+use paybridge::api::Scope;
+use serde_json::{Value, json};
+
+use super::{Desk, KEY};
 
 #[tokio::test]
 async fn a_customer_pays_and_the_payment_is_read_again() {
-    let bridge = Bridge::start().await;
-    let customer = bridge
+    let desk = Desk::start().await;
+    let customer = desk
         .post(
             "/v1/customers",
             &json!({ "name": "Lindqvist Robotics", "email": "ada@example.com", "salesforceRecordId": "001D000000IRFma",
@@ -19,7 +22,7 @@ async fn a_customer_pays_and_the_payment_is_read_again() {
     assert_eq!(customer["metadata"][1], json!({ "key": "sf_object", "value": "Account" }), "{customer:#}");
     assert_eq!(customer["idempotencyKey"], "paybridge-createCustomer-001D000000IRFmaIAH");
 
-    let payment = bridge
+    let payment = desk
         .post(
             "/v1/payment-intents",
             &json!({ "amount": 129.90, "currencyCode": "USD", "customerId": customer["stripeId"],
@@ -28,7 +31,7 @@ async fn a_customer_pays_and_the_payment_is_read_again() {
         .await
         .is(201);
     let id = payment["stripeId"].as_str().unwrap();
-    let read = bridge.get(&format!("/v1/payment-intents/{id}")).await.is(200);
+    let read = desk.get(&format!("/v1/payment-intents/{id}")).await.is(200);
     for payment in [&payment, &read] {
         assert_eq!(payment["status"], "Completed", "{payment:#}");
         assert_eq!(payment["stripeStatus"], "succeeded");
@@ -41,7 +44,7 @@ async fn a_customer_pays_and_the_payment_is_read_again() {
             json!({ "key": "sf_opportunity_id", "value": "006D000000IRFmaIAH" })
         );
     }
-    let sent = bridge.stripe.calls().into_iter().find(|call| call.path == "/v1/payment_intents").unwrap();
+    let sent = desk.stripe.calls().into_iter().find(|call| call.path == "/v1/payment_intents").unwrap();
     assert_eq!(sent.stripe_version.as_deref(), Some("2026-10-28.endive"));
     for field in
         [("amount", "12990"), ("currency", "usd"), ("automatic_payment_methods[allow_redirects]", "never")]
@@ -52,29 +55,29 @@ async fn a_customer_pays_and_the_payment_is_read_again() {
 
 #[tokio::test]
 async fn a_payment_may_be_left_to_the_payer_and_its_secret_is_for_writers() {
-    let mut bridge = Bridge::start().await;
+    let mut desk = Desk::start().await;
     let body = json!({ "amountMinor": 5000, "currencyCode": "JPY" });
-    let payment = bridge.post("/v1/payment-intents", &body).await.is(201);
+    let payment = desk.post("/v1/payment-intents", &body).await.is(201);
     assert_eq!((&payment["status"], &payment["amount"]), (&json!("Pending"), &json!("5000")), "{payment:#}");
     assert!(payment["clientSecret"].is_string());
-    bridge.token = bridge.key(&[Scope::PaymentsRead], None).await;
+    desk.token = desk.key(&[Scope::PaymentsRead], None).await;
     let path = format!("/v1/payment-intents/{}", payment["stripeId"].as_str().unwrap());
-    assert!(bridge.get(&path).await.is(200).get("clientSecret").is_none());
-    assert_eq!(bridge.post("/v1/payment-intents", &body).await.problem(), (403, "insufficient_scope"));
+    assert!(desk.get(&path).await.is(200).get("clientSecret").is_none());
+    assert_eq!(desk.post("/v1/payment-intents", &body).await.problem(), (403, "insufficient_scope"));
 }
 
 #[tokio::test]
 async fn a_declined_card_says_why_and_what_remains() {
-    let bridge = Bridge::start().await;
+    let desk = Desk::start().await;
     let body = json!({ "amount": "20", "currencyCode": "EUR", "confirm": true,
                        "paymentMethodId": "pm_card_visa_chargeDeclinedInsufficientFunds" });
-    let declined = bridge.post("/v1/payment-intents", &body).await;
+    let declined = desk.post("/v1/payment-intents", &body).await;
     assert_eq!(declined.problem(), (402, "payment_declined"));
     assert_eq!(declined.body["stripeCode"], "card_declined", "{:#}", declined.body);
     assert_eq!(declined.body["declineCode"], "insufficient_funds");
     assert_eq!(declined.body["retryable"], false);
     let path = format!("/v1/payment-intents/{}", declined.body["paymentIntentId"].as_str().unwrap());
-    let payment = bridge.get(&path).await.is(200);
+    let payment = desk.get(&path).await.is(200);
     assert_eq!(
         (&payment["status"], &payment["declineCode"]),
         (&json!("Failed"), &json!("insufficient_funds"))
@@ -83,14 +86,14 @@ async fn a_declined_card_says_why_and_what_remains() {
 
 #[tokio::test]
 async fn a_subscription_is_created_and_read_again() {
-    let bridge = Bridge::start().await;
-    let customer = bridge.post("/v1/customers", &json!({ "name": "A" })).await.is(201);
+    let desk = Desk::start().await;
+    let customer = desk.post("/v1/customers", &json!({ "name": "A" })).await.is(201);
     let product: Value = {
-        let request = bridge.http.post(format!("{}/v1/products", bridge.stripe.base_url())).bearer_auth(KEY);
+        let request = desk.http.post(format!("{}/v1/products", desk.stripe.base_url())).bearer_auth(KEY);
         let text = request.form(&[("name", "Arm")]).send().await.unwrap().text().await.unwrap();
         serde_json::from_str(&text).unwrap()
     };
-    let subscription = bridge
+    let subscription = desk
         .post(
             "/v1/subscriptions",
             &json!({ "customerId": customer["stripeId"], "trialDays": 14, "salesforceRecordId": "801D000000IRFma",
@@ -104,66 +107,37 @@ async fn a_subscription_is_created_and_read_again() {
     assert_eq!(subscription["items"][0]["quantity"], 3);
     assert_eq!(subscription["items"][0]["productId"], product["id"]);
     let path = format!("/v1/subscriptions/{}", subscription["stripeId"].as_str().unwrap());
-    let read = bridge.get(&path).await.is(200);
+    let read = desk.get(&path).await.is(200);
     assert_eq!(read["items"], subscription["items"]);
 }
 
 #[tokio::test]
 async fn a_repeated_call_gets_the_first_answer_and_another_body_is_refused() {
-    let bridge = Bridge::start().await;
+    let desk = Desk::start().await;
     let body = json!({ "amount": "20", "currencyCode": "EUR", "salesforceRecordId": "006D000000IRFma" });
-    let first = bridge.post("/v1/payment-intents", &body).await.is(201);
-    let again = bridge.post("/v1/payment-intents", &body).await.is(201);
+    let first = desk.post("/v1/payment-intents", &body).await.is(201);
+    let again = desk.post("/v1/payment-intents", &body).await.is(201);
     assert_eq!((&first["idempotencyReplayed"], &again["idempotencyReplayed"]), (&json!(false), &json!(true)));
     assert_eq!(first["stripeId"], again["stripeId"]);
     let other = json!({ "amount": "21", "currencyCode": "EUR", "salesforceRecordId": "006D000000IRFma" });
-    let refused = bridge.post("/v1/payment-intents", &other).await;
+    let refused = desk.post("/v1/payment-intents", &other).await;
     assert_eq!(refused.problem(), (422, "idempotency_key_reused"));
     let mut own = other.clone();
     own["idempotencyKey"] = json!("second payment");
-    let second = bridge.post("/v1/payment-intents", &own).await.is(201);
+    let second = desk.post("/v1/payment-intents", &own).await.is(201);
     assert_ne!(first["stripeId"], second["stripeId"]);
 }
 
 #[tokio::test]
 async fn a_call_that_is_still_running_is_not_done_twice() {
-    let bridge = Bridge::start().await;
-    bridge.stripe.set_latency(Duration::from_millis(400));
+    let desk = Desk::start().await;
+    desk.stripe.set_latency(Duration::from_millis(400));
     let body = json!({ "amount": "20", "currencyCode": "EUR", "idempotencyKey": "one" });
-    let (first, second) = tokio::join!(bridge.post("/v1/payment-intents", &body), async {
+    let (first, second) = tokio::join!(desk.post("/v1/payment-intents", &body), async {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        bridge.post("/v1/payment-intents", &body).await
+        desk.post("/v1/payment-intents", &body).await
     });
     first.is(201);
     assert_eq!(second.problem(), (409, "idempotency_key_in_use"));
     assert_eq!(second.body["retryable"], true);
-}
-
-#[tokio::test]
-async fn only_a_living_key_opens() {
-    let mut bridge = Bridge::start().await;
-    let short = bridge.key(&[Scope::PaymentsRead], Some(Duration::from_secs(60))).await;
-    let revoked = bridge.key(&[Scope::PaymentsRead], None).await;
-    let id = revoked.split('_').nth(1).unwrap().to_owned();
-    assert!(bridge.store.write(move |conn| api_keys::revoke(conn, &id, 1)).await.unwrap());
-    assert_eq!(bridge.store.read(api_keys::list).await.unwrap().len(), 3);
-    bridge.clock.advance(Duration::from_secs(61));
-    let forged = format!("{}0", &bridge.token[..bridge.token.len() - 1]);
-    for (token, code) in [
-        (short.as_str(), "credentials_expired"),
-        (&revoked, "credentials_invalid"),
-        (&forged, "credentials_invalid"),
-        ("pb_none_none", "credentials_invalid"),
-        ("pb_", "credentials_invalid"),
-        ("sk_test_x", "credentials_invalid"),
-        ("", "credentials_missing"),
-    ] {
-        bridge.token = token.to_owned();
-        for path in ["/v1/customers/cus_1", "/v1/nothing"] {
-            let got = bridge.get(path).await;
-            assert_eq!(got.problem(), (401, code), "{token}");
-            assert_eq!(got.headers["www-authenticate"], "Bearer");
-        }
-    }
-    assert!(bridge.stripe.calls().is_empty());
 }
