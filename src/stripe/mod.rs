@@ -5,6 +5,7 @@
 mod client;
 mod error;
 pub mod event;
+mod expandable;
 mod form;
 pub mod objects;
 mod requests;
