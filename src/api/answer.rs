@@ -1,5 +1,7 @@
 //! What every answer has in common: a request id, and problems told in one shape.
 
+use std::time::{Duration, Instant};
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -9,9 +11,12 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How long a caller of the API waits at most.
+const DEADLINE: Duration = Duration::from_millis(7_900);
+
 const PROBLEM_JSON: &str = "application/problem+json";
 
 /// Names one request, in its answer and in the log.
@@ -34,12 +39,28 @@ pub async fn answer(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let id = Uuid::now_v7().to_string();
+    let (began, method) = (Instant::now(), request.method().clone());
     request.extensions_mut().insert(RequestId(id.clone()));
     // No clone of the request may live while the routes are tried: actix-web takes it apart there.
     let instance = request.path().to_owned();
     let media_type = media_type(request.request());
-    let mut response = next.call(request).await?.map_into_boxed_body();
+    let mut response = match next.call(request).await {
+        Ok(response) => response.map_into_boxed_body(),
+        // Only what has no request left to answer to comes this way.
+        Err(error) => {
+            let Some(problem) = error.as_error::<Problem>() else { return Err(error) };
+            let mut problem = problem.clone();
+            problem.request_id = id;
+            problem.instance = instance;
+            return Err(problem.into());
+        }
+    };
     if let Some(mut problem) = problem_in(&response) {
+        tracing::info!(
+            request.id = %id, %method, path = %instance, status = problem.status, code = problem.code.name(),
+            stripe.request_id = problem.stripe_request_id, duration_ms = began.elapsed().as_millis(),
+            "answered {method} {instance} with {}", problem.code.name()
+        );
         problem.request_id.clone_from(&id);
         problem.instance = instance;
         response = response.map_body(|head, _| {
@@ -73,6 +94,27 @@ fn media_type(request: &HttpRequest) -> &'static str {
 /// An answer with a body.
 pub(super) fn json(status: actix_web::http::StatusCode, body: &impl serde::Serialize) -> HttpResponse {
     HttpResponse::build(status).json(body)
+}
+
+/// Middleware that gives up on a handler, so that the caller, who waits 10 s, is told what to do.
+///
+/// Behind it Stripe alone has its own, shorter limit; this one is for a database that stalls as well.
+/// Source: Apex Developer Guide, "Callout Limits": a callout times out after 10 s unless told otherwise.
+pub(super) async fn in_time(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    match tokio::time::timeout(DEADLINE, next.call(request)).await {
+        Ok(answered) => answered.map(ServiceResponse::map_into_boxed_body),
+        Err(elapsed) => {
+            tracing::warn!(%elapsed, "gave up on a request");
+            Err(Problem::new(
+                Code::DeadlinePassed,
+                "the request may have taken effect; repeat it with the same idempotencyKey to find out",
+            )
+            .into())
+        }
+    }
 }
 
 /// Seconds since 1970 as RFC 3339.

@@ -145,7 +145,11 @@ impl Fields {
         if id.starts_with(prefix) && id.bytes().all(harmless) {
             return Some(id);
         }
-        let expected = format!("a Stripe id that begins with {prefix}");
+        let expected = if prefix.is_empty() {
+            "a Stripe id".to_owned()
+        } else {
+            format!("a Stripe id that begins with {prefix}")
+        };
         self.fault(name, format!("`{}` is not such an id", excerpt(&id)), Some(&expected), Some(example));
         None
     }

@@ -68,7 +68,6 @@ pub(super) async fn once<T>(
     call.await.map_err(|error| {
         let mut problem = Problem::changing(&error);
         problem.idempotency_key = Some(key.0.clone());
-        tracing::info!(code = problem.code.name(), %error, "a request to Stripe failed");
         problem
     })
 }

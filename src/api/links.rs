@@ -53,7 +53,7 @@ pub(super) fn read(fields: &mut Fields) -> Links {
         }
         return links;
     };
-    match object.or_else(|| guessed.map(str::to_owned)) {
+    match guessed.map(str::to_owned).or(object) {
         Some(object) => {
             links.metadata.insert("sf_object".to_owned(), object);
             links.metadata.insert("sf_record_id".to_owned(), id.clone());
@@ -90,15 +90,18 @@ fn record_id(
         fields.fault(name, problem, Some("15 characters, or 18 with a correct checksum"), Some(EXAMPLE));
         return None;
     };
-    let by_prefix = PREFIXES.iter().find(|(prefix, _)| id.starts_with(prefix)).map(|(_, object)| *object);
-    let expected =
-        PREFIXES.iter().find(|(_, known)| object.is_some_and(|object| known.eq_ignore_ascii_case(object)));
-    if let Some((prefix, object)) = expected
-        && !id.starts_with(prefix)
-    {
-        let problem = format!("`{text}` is not the id of an {object}");
-        fields.fault(name, problem, Some(&format!("an id that begins with {prefix}")), None);
-        return None;
+    let known = |wanted: &dyn Fn(&str, &str) -> bool| {
+        PREFIXES.into_iter().find(|(prefix, object)| wanted(prefix, object))
+    };
+    let by_prefix = known(&|prefix, _| id.starts_with(prefix)).map(|(_, object)| object);
+    if let Some(object) = object {
+        let by_name = known(&|_, name| name.eq_ignore_ascii_case(object));
+        if by_prefix != by_name.map(|(_, object)| object) {
+            let problem = format!("`{text}` is not the id of a record of {object}");
+            let expected = by_name.map(|(prefix, _)| format!("an id that begins with {prefix}"));
+            fields.fault(name, problem, expected.as_deref(), None);
+            return None;
+        }
     }
     Some((id, by_prefix))
 }
@@ -182,6 +185,10 @@ mod tests {
             (r#"{"salesforceObject":"Opportunity"}"#, "salesforceRecordId"),
             (
                 r#"{"salesforceObject":"Opportunity","salesforceRecordId":"001D000000IRFma"}"#,
+                "salesforceRecordId",
+            ),
+            (
+                r#"{"salesforceObject":"Bill__c","salesforceRecordId":"006D000000IRFma"}"#,
                 "salesforceRecordId",
             ),
             (r#"{"salesforceObject":"a b","salesforceRecordId":"006D000000IRFma"}"#, "salesforceObject"),

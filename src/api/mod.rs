@@ -97,6 +97,7 @@ pub fn routes(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
                 web::scope("/v1")
                     .app_data(web::PayloadConfig::new(request::BODY_LIMIT))
                     .wrap(from_fn(authenticate))
+                    .wrap(from_fn(answer::in_time))
                     .service(web::resource("/customers").route(web::post().to(customers::create_customer)))
                     .service(
                         web::resource("/customers/{customerId}")

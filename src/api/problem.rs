@@ -6,7 +6,7 @@
 use std::ops::{Deref, DerefMut};
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -168,6 +168,8 @@ codes! {
     NotReady = "not_ready", 503, "The service is not ready", true;
     /// Stripe did not answer in time.
     StripeTimeout = "stripe_timeout", 504, "Stripe did not answer in time", true;
+    /// The service itself took too long.
+    DeadlinePassed = "deadline_passed", 504, "The service did not answer in time", true;
 }
 
 /// By hand, because utoipa wraps an inline enumeration that has a description in `allOf`.
@@ -274,6 +276,9 @@ impl Problem {
                 Self::new(Code::ResourceMissing, format!("`{text}` is not the id of a Stripe object"))
             }
         };
+        if matches!(problem.code, Code::StripeUnreadable | Code::StripeCredentialsRefused) {
+            tracing::error!(code = problem.code.name(), %error, stripe.request_id = error.request_id(), "a person has to look at Stripe's answer");
+        }
         problem.retryable = error.is_retryable();
         problem.stripe_request_id = error.request_id().map(str::to_owned);
         problem
@@ -355,7 +360,11 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
+        // The middleware `answer` adds what belongs to the request: its id and path, and the media type it asked for.
         let mut response = HttpResponse::build(self.status_code()).json(&self.0);
+        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+            response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
+        }
         if self.status == 401 {
             // Required with 401. Source: RFC 9110, section 15.5.2; RFC 6750, section 3.
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -48,6 +48,16 @@ async fn a_hanging_stripe_is_given_up_within_eight_seconds_and_found_out_by_repe
 }
 
 #[tokio::test]
+async fn whatever_takes_long_the_caller_waits_eight_seconds_at_most() {
+    let desk = Desk::patient(Duration::from_secs(20)).await;
+    desk.stripe.set_latency(Duration::from_secs(9));
+    let began = Instant::now();
+    let got = desk.post("/v1/customers", &json!({})).await;
+    assert!(began.elapsed() < Duration::from_millis(8_500), "{:?}", began.elapsed());
+    assert_eq!(got.problem(), (504, "deadline_passed"));
+}
+
+#[tokio::test]
 async fn a_stripe_that_is_away_is_told_at_once() {
     let desk = Desk::start().await;
     desk.stripe.stop().await;
@@ -67,4 +77,11 @@ async fn life_and_readiness_need_no_key() {
         assert_eq!(got.status, 200, "{path}");
         assert!(got.headers.contains_key("x-request-id"));
     }
+    let settings = desk.get("/docs/swagger-initializer.js").await.body.to_string();
+    for expected in ["/openapi.json", "persistAuthorization", "validatorUrl"] {
+        assert!(settings.contains(expected), "{settings}");
+    }
+    // The pages work without the internet.
+    let page = desk.get("/docs/").await.body.to_string();
+    assert!(!settings.contains("https://") && !page.contains("https://"), "{settings}\n{page}");
 }
