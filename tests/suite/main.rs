@@ -1,6 +1,6 @@
 //! One test binary; one file for each kind of behaviour.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-#![allow(missing_docs, reason = "tests have no readers of documentation")]
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod api;
 mod architecture;

@@ -21,11 +21,12 @@ pub struct Server {
 /// The server, started by the first test that asks.
 pub fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(Server::start)
+    SERVER.get_or_init(|| Server::start("", "-c listen_addresses=''"))
 }
 
 impl Server {
-    fn start() -> Self {
+    /// `prepare` is shell that runs in the server's directory before it starts, `options` are the server's.
+    pub fn start(prepare: &str, options: &str) -> Self {
         let binaries = binaries();
         let directory =
             std::env::temp_dir().join(format!("paybridge-test-{}", uuid::Uuid::now_v7().simple()));
@@ -33,7 +34,8 @@ impl Server {
         let script = format!(
             "set -e; cd {dir}; \
              {bin}/initdb -D data -A trust -U postgres -N --no-instructions >initdb.log 2>&1; \
-             {bin}/postgres -D data -k {dir} -c listen_addresses='' -c fsync=off -c full_page_writes=off \
+             {prepare} \
+             {bin}/postgres -D data -k {dir} {options} -c fsync=off -c full_page_writes=off \
                -c synchronous_commit=off -c max_connections=400 >server.log 2>&1 & server=$!; \
              until {bin}/psql -h {dir} -U postgres -qAtc 'select 1' >/dev/null 2>&1; do \
                kill -0 $server || {{ cat server.log; exit 1; }}; done; \
@@ -54,6 +56,11 @@ impl Server {
         BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line.trim(), "ready", "the PostgreSQL server did not start: {line}");
         Self { directory, _shell: shell }
+    }
+
+    /// Where the server keeps everything.
+    pub fn directory(&self) -> &std::path::Path {
+        &self.directory
     }
 
     /// The URL of a database of this server.
@@ -97,4 +104,38 @@ fn binaries() -> PathBuf {
 
 fn version_of(path: &std::path::Path) -> u32 {
     path.components().filter_map(|part| part.as_os_str().to_str()?.parse().ok()).max().unwrap_or(0)
+}
+
+#[test]
+fn connections_over_the_network_can_be_encrypted_and_verified() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let prepare = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout ca.key -out ca.crt -subj /CN=ca \
+            >openssl.log 2>&1; \
+        openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost >>openssl.log 2>&1; \
+        echo subjectAltName=DNS:localhost >san; \
+        openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile san \
+            -out server.crt >>openssl.log 2>&1; \
+        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout other.key -out other.crt -subj /CN=other \
+            >>openssl.log 2>&1; chmod 600 server.key; \
+        printf 'local all all trust\\nhostssl all all 127.0.0.1/32 trust\\n' >data/pg_hba.conf;";
+    let options = format!(
+        "-p {port} -c listen_addresses=127.0.0.1 -c ssl=on -c ssl_cert_file=../server.crt -c ssl_key_file=../server.key"
+    );
+    let server = Server::start(&format!("export PGPORT={port}; {prepare}"), &options);
+    let open = |host: &str, mode: &str| {
+        let url = format!("postgres://postgres@{host}:{port}/postgres?{mode}");
+        paybridge::store::Store::open(&url.into(), 2).map(|_store| ())
+    };
+    let root = |file: &str| format!("sslrootcert={}", server.directory().join(file).display());
+    let tries = [
+        ("localhost", "sslmode=disable".to_owned(), false),
+        ("localhost", "sslmode=require".to_owned(), true),
+        ("localhost", format!("sslmode=verify-full&{}", root("ca.crt")), true),
+        ("localhost", format!("sslmode=verify-full&{}", root("other.crt")), false),
+        ("127.0.0.1", format!("sslmode=verify-full&{}", root("ca.crt")), false),
+    ];
+    for (host, mode, expected) in tries {
+        let opened = open(host, &mode);
+        assert_eq!(opened.is_ok(), expected, "{host} {mode}: {opened:?}");
+    }
 }

@@ -35,7 +35,9 @@ fn event(event_id: &str) -> inbox::NewEvent {
         object_id: None,
         created: 1,
         received_at: 1,
-        payload: "{}".to_owned(),
+        payload: format!(
+            r#"{{"id":"{event_id}","object":"event","type":"plan.created","created":1,"livemode":false,"data":{{"object":{{}}}}}}"#
+        ),
     }
 }
 
