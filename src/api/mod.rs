@@ -87,7 +87,7 @@ impl ApiState {
 )]
 struct Contract;
 
-/// The routes; `app.route` by route the same as the list above, which a test compares.
+/// The routes: one for each path of the contract above, which a test holds together, and those for people and operators.
 ///
 /// The application has to be wrapped in [`answer`], which gives request ids and turns faults into problems.
 pub fn routes(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
