@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
 use actix_web::{HttpServer, web};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::api::{self, ApiState};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::deliver::Delivery;
@@ -120,8 +123,19 @@ impl App {
     pub fn start(self, listener: TcpListener, background: Background) -> Result<Running, Error> {
         let address = listener.local_addr()?;
         let receiver = web::Data::new(self.receiver);
+        let ready = Arc::new(AtomicBool::new(true));
+        let api = ApiState {
+            stripe: self.clients,
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            ready: Arc::clone(&ready),
+        };
         let server = HttpServer::new(move || {
-            actix_web::App::new().app_data(receiver.clone()).configure(receive::routes)
+            actix_web::App::new()
+                .wrap(from_fn(api::answer))
+                .app_data(receiver.clone())
+                .configure(receive::routes)
+                .configure(api::routes(api.clone()))
         })
         .disable_signals()
         .shutdown_timeout(self.config.server.shutdown.as_secs())
@@ -136,6 +150,7 @@ impl App {
         };
         Ok(Running {
             address,
+            ready,
             store: self.store,
             steps: self.steps,
             handle,
@@ -160,6 +175,8 @@ pub enum Background {
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
+    /// `/readyz` says so.
+    ready: Arc<AtomicBool>,
     store: Store,
     steps: Steps,
     handle: ServerHandle,
@@ -187,6 +204,7 @@ impl Running {
 
     /// Stops taking requests, answers those in flight, ends the steps that have begun, and commits what was promised.
     pub async fn stop(self) {
+        self.ready.store(false, Ordering::SeqCst);
         self.handle.stop(true).await;
         if let Ok(Err(error)) = self.server.await {
             tracing::warn!(%error, "the HTTP server ended with an error");

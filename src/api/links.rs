@@ -1,23 +1,8 @@
 //! Links to Salesforce records, kept in Stripe's metadata so that every later event finds its records again.
 
 use super::fields::{Fields, excerpt};
+use crate::salesforce::record_id;
 use crate::stripe::objects::Metadata;
-
-/// Key prefixes of objects that callers are likely to name. Source: Salesforce help, "Standard Field Record ID Prefix Decoder".
-const PREFIXES: [(&str, &str); 12] = [
-    ("001", "Account"),
-    ("003", "Contact"),
-    ("005", "User"),
-    ("006", "Opportunity"),
-    ("00D", "Organization"),
-    ("00Q", "Lead"),
-    ("01t", "Product2"),
-    ("02i", "Asset"),
-    ("0Q0", "Quote"),
-    ("500", "Case"),
-    ("800", "Contract"),
-    ("801", "Order"),
-];
 
 /// Field of the request, key in the metadata, object.
 const FURTHER: [(&str, &str, &str); 5] = [
@@ -42,12 +27,12 @@ pub(super) struct Links {
 pub(super) fn read(fields: &mut Fields) -> Links {
     let mut links = Links::default();
     for (field, key, object) in FURTHER {
-        if let Some((id, _)) = record_id(fields, field, Some(object)) {
+        if let Some((id, _)) = read_id(fields, field, Some(object)) {
             links.metadata.insert(key.to_owned(), id);
         }
     }
     let object = object_name(fields);
-    let Some((id, guessed)) = record_id(fields, "salesforceRecordId", object.as_deref()) else {
+    let Some((id, guessed)) = read_id(fields, "salesforceRecordId", object.as_deref()) else {
         if object.is_some() && !fields.has_fault("salesforceRecordId") {
             fields.missing("salesforceRecordId", "the id of the record that asks", EXAMPLE);
         }
@@ -79,76 +64,30 @@ fn object_name(fields: &mut Fields) -> Option<String> {
 }
 
 /// A record id, and its object if the prefix tells.
-fn record_id(
+fn read_id(
     fields: &mut Fields,
     name: &'static str,
     object: Option<&str>,
 ) -> Option<(String, Option<&'static str>)> {
     let text = fields.text(name, 18, EXAMPLE)?;
-    let Some(id) = long_form(&text) else {
+    let Some(id) = record_id::long_form(&text) else {
         let problem = format!("`{text}` is not a Salesforce record id");
         fields.fault(name, problem, Some("15 characters, or 18 with a correct checksum"), Some(EXAMPLE));
         return None;
     };
-    let known = |wanted: &dyn Fn(&str, &str) -> bool| {
-        PREFIXES.into_iter().find(|(prefix, object)| wanted(prefix, object))
-    };
-    let by_prefix = known(&|prefix, _| id.starts_with(prefix)).map(|(_, object)| object);
-    if let Some(object) = object {
-        let by_name = known(&|_, name| name.eq_ignore_ascii_case(object));
-        if by_prefix != by_name.map(|(_, object)| object) {
-            let problem = format!("`{text}` is not the id of a record of {object}");
-            let expected = by_name.map(|(prefix, _)| format!("an id that begins with {prefix}"));
-            fields.fault(name, problem, expected.as_deref(), None);
-            return None;
-        }
-    }
-    Some((id, by_prefix))
-}
-
-/// The 18-character form of a record id; `None` when it is not one.
-///
-/// The last three characters say which of the first fifteen are upper case, five to a character, the first the lowest bit.
-/// Source: Salesforce help, "Differences between 15-character and 18-character record IDs".
-fn long_form(text: &str) -> Option<String> {
-    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
-    if !matches!(text.len(), 15 | 18) || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    if let Some(object) = object.filter(|object| !record_id::fits(&id, object)) {
+        let problem = format!("`{text}` is not the id of a record of {object}");
+        let expected = record_id::prefix_of(object).map(|prefix| format!("an id that begins with {prefix}"));
+        fields.fault(name, problem, expected.as_deref(), None);
         return None;
     }
-    let (id, checksum) = text.split_at(15);
-    let computed: String = id
-        .as_bytes()
-        .chunks(5)
-        .map(|five| {
-            let bits =
-                five.iter().rev().fold(0, |bits, byte| bits << 1 | usize::from(byte.is_ascii_uppercase()));
-            char::from(ALPHABET[bits])
-        })
-        .collect();
-    // The checksum itself is compared without case, because some tools change it on the way.
-    (checksum.is_empty() || checksum.eq_ignore_ascii_case(&computed)).then(|| format!("{id}{computed}"))
+    let by_prefix = record_id::object_of(&id);
+    Some((id, by_prefix))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn fifteen_characters_become_eighteen_and_a_wrong_checksum_is_seen() {
-        for (text, long) in [
-            ("001D000000IRFma", Some("001D000000IRFmaIAH")),
-            ("001D000000IRFmaIAH", Some("001D000000IRFmaIAH")),
-            ("001D000000IRFmaiah", Some("001D000000IRFmaIAH")),
-            ("001D000000IRFmaIAA", None),
-            ("001d000000IRFmaIAH", None),
-            ("001D000000IRFm", None),
-            ("001D000000IRFma-", None),
-            ("001D000000IRFmé", None),
-            ("", None),
-        ] {
-            assert_eq!(long_form(text).as_deref(), long, "{text}");
-        }
-    }
 
     fn links(json: &str) -> Result<Links, Vec<String>> {
         let mut fields = Fields::parse(json.as_bytes()).unwrap();

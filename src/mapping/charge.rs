@@ -8,7 +8,7 @@ use crate::stripe::objects::Charge;
 pub(super) fn map<O>(event: &Event<'_, O>, charge: &Charge) -> Result<Change, Error> {
     let mut record = Builder::new("Stripe_Charge__c", &charge.id, event);
     record.name(&charge.id);
-    record.status(status(charge), Some(&charge.status));
+    record.status(charge.plain_status(), Some(&charge.status));
     record.at("Stripe_Created__c", Some(charge.created));
     let currency = record.currency(&charge.currency)?;
     record.amount("Amount__c", charge.amount, currency);
@@ -37,20 +37,6 @@ pub(super) fn map<O>(event: &Event<'_, O>, charge: &Charge) -> Result<Change, Er
     record.whole_text("Receipt_Url__c", charge.receipt_url.as_deref(), 32_768);
     record.flag("Disputed__c", charge.disputed);
     Ok(record.finish(progress(charge)))
-}
-
-/// The first that holds, in this order.
-fn status(charge: &Charge) -> Option<&'static str> {
-    Some(match charge.status.as_str() {
-        "failed" => "Failed",
-        "pending" => "Pending",
-        "succeeded" if charge.refunded => "Refunded",
-        "succeeded" if charge.disputed => "Disputed",
-        "succeeded" if charge.amount_refunded > 0 => "Partially Refunded",
-        "succeeded" if !charge.captured => "Authorized",
-        "succeeded" => "Completed",
-        _ => return None,
-    })
 }
 
 fn progress(charge: &Charge) -> i64 {

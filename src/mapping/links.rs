@@ -13,5 +13,6 @@ pub(super) fn record_id(metadata: &Metadata, sobject: &str) -> Option<Result<Str
         metadata.get("sf_record_id").filter(|_| object.eq_ignore_ascii_case(sobject))
     };
     let text = metadata.get(&own_key).or_else(asked)?.trim();
-    Some(record_id::parse(text, sobject).ok_or_else(|| text.to_owned()))
+    let id = record_id::long_form(text).filter(|id| record_id::fits(id, sobject));
+    Some(id.ok_or_else(|| text.to_owned()))
 }

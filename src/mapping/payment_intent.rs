@@ -8,7 +8,7 @@ use crate::stripe::objects::PaymentIntent;
 pub(super) fn map<O>(event: &Event<'_, O>, intent: &PaymentIntent) -> Result<Change, Error> {
     let mut record = Builder::new("Stripe_Payment_Intent__c", &intent.id, event);
     record.name(intent.description.as_deref().filter(|text| !text.is_empty()).unwrap_or(&intent.id));
-    record.status(status(intent), Some(&intent.status));
+    record.status(intent.plain_status(), Some(&intent.status));
     record.at("Stripe_Created__c", Some(intent.created));
     let currency = record.currency(&intent.currency)?;
     record.amount("Amount__c", intent.amount, currency);
@@ -27,19 +27,6 @@ pub(super) fn map<O>(event: &Event<'_, O>, intent: &PaymentIntent) -> Result<Cha
     record.text("Failure_Message__c", error.and_then(|e| e.message.as_deref()), 32_768);
     record.text("Cancellation_Reason__c", intent.cancellation_reason.as_deref(), 255);
     Ok(record.finish(progress(&event.kind, intent)))
-}
-
-/// A failed attempt leads back to `requires_payment_method`; only the error tells it from the beginning.
-fn status(intent: &PaymentIntent) -> Option<&'static str> {
-    Some(match intent.status.as_str() {
-        "requires_payment_method" if intent.last_payment_error.is_some() => "Failed",
-        "requires_payment_method" | "requires_confirmation" | "processing" => "Pending",
-        "requires_action" => "Action Required",
-        "requires_capture" => "Authorized",
-        "succeeded" => "Completed",
-        "canceled" => "Canceled",
-        _ => return None,
-    })
 }
 
 /// The states before authorisation follow each other in more than one order, so they share a stage.

@@ -8,7 +8,7 @@ use crate::stripe::objects::Refund;
 pub(super) fn map<O>(event: &Event<'_, O>, refund: &Refund) -> Result<Change, Error> {
     let mut record = Builder::new("Stripe_Refund__c", &refund.id, event);
     record.name(&refund.id);
-    record.status(refund.status.as_deref().and_then(status), refund.status.as_deref());
+    record.status(refund.plain_status(), refund.status.as_deref());
     record.at("Stripe_Created__c", Some(refund.created));
     let currency = record.currency(&refund.currency)?;
     record.amount("Amount__c", refund.amount, currency);
@@ -17,17 +17,6 @@ pub(super) fn map<O>(event: &Event<'_, O>, refund: &Refund) -> Result<Change, Er
     record.text("Reason__c", refund.reason.as_deref(), 255);
     record.text("Failure_Reason__c", refund.failure_reason.as_deref(), 255);
     Ok(record.finish(progress(&event.kind, refund)))
-}
-
-fn status(status: &str) -> Option<&'static str> {
-    Some(match status {
-        "pending" => "Pending",
-        "requires_action" => "Action Required",
-        "succeeded" => "Completed",
-        "failed" => "Failed",
-        "canceled" => "Canceled",
-        _ => return None,
-    })
 }
 
 /// A refund can fail after it succeeded, so failure is the further stage.
