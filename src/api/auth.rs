@@ -169,18 +169,29 @@ pub fn issue(
     let (mut id, mut secret) = ([0; 6], [0; 32]);
     aws_lc_rs::rand::fill(&mut id)?;
     aws_lc_rs::rand::fill(&mut secret)?;
-    let (id, secret) = (hex::encode(id), hex::encode(secret));
+    Ok(issue_known(&hex::encode(id), &hex::encode(secret), name, scopes, now, lifetime))
+}
+
+/// [`issue`] with an id and a secret that the caller chose. For the sandbox, whose key is no secret at all.
+pub fn issue_known(
+    id: &str,
+    secret: &str,
+    name: &str,
+    scopes: &[Scope],
+    now: OffsetDateTime,
+    lifetime: Option<Duration>,
+) -> (ApiKey, SecretString) {
     let scopes: Vec<_> = scopes.iter().map(|scope| scope.name()).collect();
     let key = ApiKey {
-        hash: hash(&secret),
+        id: id.to_owned(),
+        hash: hash(secret),
         name: name.to_owned(),
         scopes: scopes.join(" "),
         created_at: unix_ms(now),
         expires_at: lifetime.map(|lifetime| unix_ms(now + lifetime)),
         revoked_at: None,
-        id: id.clone(),
     };
-    Ok((key, SecretString::from(format!("pb_{id}_{secret}"))))
+    (key, SecretString::from(format!("pb_{id}_{secret}")))
 }
 
 #[cfg(test)]

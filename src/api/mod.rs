@@ -30,7 +30,7 @@ use actix_web::{HttpRequest, web};
 use utoipa::OpenApi;
 
 pub use answer::{RequestId, answer};
-pub use auth::{Caller, Scope, authenticate, issue};
+pub use auth::{Caller, Scope, authenticate, issue, issue_known};
 use openapi::Security;
 pub use openapi::document;
 pub use problem::{Body as ProblemBody, Code, FieldProblem, Problem};

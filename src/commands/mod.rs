@@ -3,6 +3,8 @@
 
 mod check;
 mod dead_letters;
+mod healthcheck;
+mod keys;
 mod sandbox;
 mod serve;
 
@@ -11,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::api;
 use crate::config::{self, Config};
 
 /// The configuration file that is read when none is named, if it is there.
@@ -40,6 +43,13 @@ enum Command {
     /// What was given up: list it, replay it
     #[command(subcommand)]
     DeadLetters(dead_letters::Action),
+    /// The keys by which callers of the API are known
+    #[command(subcommand)]
+    Keys(keys::Action),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Ask a running service whether it works; for containers
+    Healthcheck(healthcheck::Options),
 }
 
 /// An error with all its causes, for the last line a person sees.
@@ -68,6 +78,12 @@ pub async fn run(arguments: Arguments, environment: Vec<(String, String)>) -> Ex
         Some(Command::Check(options)) => return check::run(load(), &options, file.as_deref()).await,
         Some(Command::Serve) => with(load(), serve::run).await,
         Some(Command::Migrate) => with(load(), serve::migrate).await,
+        Some(Command::Keys(action)) => with(load(), |config| keys::run(config, action)).await,
+        Some(Command::Openapi) => {
+            print!("{}", api::document());
+            Ok(())
+        }
+        Some(Command::Healthcheck(options)) => healthcheck::run(&options).await,
         Some(Command::DeadLetters(action)) => with(load(), |config| dead_letters::run(config, action)).await,
     };
     match result {

@@ -3,13 +3,18 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
+use secrecy::ExposeSecret;
+
 use super::Failure;
 use super::serve::until_told_to_stop;
+use crate::api::{Scope, issue_known};
 use crate::app::{App, Background};
 use crate::clock::Clock;
 use crate::config::{Config, LogConfig, LogFormat, PREFIX, SALESFORCE_API_VERSION};
 use crate::sandbox::keys::Keys;
+use crate::sandbox::salesforce::{ACCOUNT_ID, OPPORTUNITY_ID};
 use crate::sandbox::{salesforce, stripe};
+use crate::store::api_keys;
 use crate::telemetry;
 
 /// Where the three parts listen, all on loopback.
@@ -35,6 +40,9 @@ impl Default for Options {
     }
 }
 
+/// Known to everybody, and valid nowhere else: the sandbox listens on loopback only.
+const KEY_ID: &str = "sandbox";
+const KEY_SECRET: &str = "0000000000000000000000000000000000000000";
 const STRIPE_KEY: &str = "sk_test_sandbox";
 const WEBHOOK_SECRET: &str = "whsec_sandbox";
 const CLIENT_ID: &str = "paybridge-sandbox";
@@ -74,10 +82,12 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     let config = Config::load(None, settings(&directory, &stripe.base_url(), &org.base_url(), &keys))?;
     let app = tokio::task::spawn_blocking(move || App::assemble(config, clock)).await??;
     let running = app.start(listener, Background::Running)?;
+    let (key, token) = issue_known(KEY_ID, KEY_SECRET, "sandbox", &Scope::ALL, Clock::system().now(), None);
+    running.store().write(move |conn| api_keys::create(conn, &key)).await?;
     let address = running.address();
     stripe.deliver_to(format!("http://{address}/webhooks/stripe"));
     stripe.deliver_in_background();
-    println!("{}", welcome(address, &stripe.base_url(), &org.base_url()));
+    println!("{}", welcome(address, &stripe.base_url(), &org.base_url(), token.expose_secret()));
     until_told_to_stop().await?;
     stripe.stop().await;
     running.stop().await;
@@ -85,8 +95,27 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn welcome(service: SocketAddr, stripe: &str, org: &str) -> String {
-    format!("paybridge sandbox on http://{service}  {stripe}  {org}")
+fn welcome(service: SocketAddr, stripe: &str, org: &str, token: &str) -> String {
+    format!(
+        r#"paybridge sandbox: nothing leaves this machine, and nothing is kept.
+
+  Swagger UI            http://{service}/docs
+  Salesforce stand-in   {org}/
+  Stripe stand-in       {stripe}/_sandbox
+  API key               {token}
+
+Try it: a customer for the sample Account, a payment of the sample Opportunity, and its record.
+
+  curl -s http://{service}/v1/customers -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \
+    -d '{{"name": "Ada Brandt", "email": "ada@example.com", "salesforceRecordId": "{ACCOUNT_ID}"}}'
+
+  curl -s http://{service}/v1/payment-intents -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \
+    -d '{{"amount": "49.00", "currencyCode": "EUR", "paymentMethodId": "pm_card_visa", "confirm": true, "salesforceRecordId": "{OPPORTUNITY_ID}"}}'
+
+  curl -s {org}/_sandbox/records/Stripe_Payment_Intent__c
+
+Ctrl-C ends it."#
+    )
 }
 
 /// The configuration that an operator would write, for the stand-ins.
