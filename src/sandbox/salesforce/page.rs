@@ -126,10 +126,12 @@ fn table(page: &mut String, object: &Object, count: usize, records: &[Record]) {
     let hidden = ["Id", "IsDeleted", "CreatedDate", "SystemModstamp"];
     let is_shown =
         |name: &str| !hidden.contains(&name) && records.iter().any(|record| record.fields.contains_key(name));
-    // Keys and names first, as in the platform's own lists.
+    // What a person looks for first; the rest in alphabetical order.
+    const FIRST: [&str; 5] = ["Name", "Status__c", "Amount__c", "Currency__c", "Stripe_Id__c"];
     let mut fields: Vec<_> = object.fields.iter().filter(|field| is_shown(&field.name)).collect();
     fields.sort_by_key(|field| {
-        (*field.name != *"Name", !field.external_id, &*field.name == "LastModifiedDate")
+        let place = FIRST.iter().position(|name| **name == *field.name);
+        (place.unwrap_or(FIRST.len()), &*field.name == "LastModifiedDate")
     });
     let _ = write!(
         page,
