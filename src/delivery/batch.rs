@@ -8,6 +8,8 @@ use crate::store::outbox::Leased;
 const RECORDS: usize = 200;
 /// Collections of one call.
 const COLLECTIONS: usize = 5;
+/// Bytes of fields in one call. What Salesforce takes is not documented for REST; callouts of its own stop at 6 MB.
+const BYTES: usize = 4_000_000;
 /// Records of one call.
 pub const CALL_LIMIT: usize = RECORDS * COLLECTIONS;
 
@@ -28,13 +30,18 @@ pub struct Packed {
 pub fn pack(mut rows: Vec<Leased>) -> Packed {
     rows.sort_by(|a, b| (rank(&a.sobject), &a.sobject, a.id).cmp(&(rank(&b.sobject), &b.sobject, b.id)));
     let mut collections: Vec<Vec<Leased>> = Vec::new();
+    let (mut left_over, mut bytes) = (Vec::new(), 0);
     for row in rows {
+        bytes += row.fields.len();
+        if bytes > BYTES && !collections.is_empty() {
+            left_over.push(row);
+            continue;
+        }
         match collections.last_mut() {
             Some(last) if last.len() < RECORDS && last[0].sobject == row.sobject => last.push(row),
             _ => collections.push(vec![row]),
         }
     }
-    let mut left_over = Vec::new();
     while collections.len() > COLLECTIONS {
         let smallest = (0..collections.len()).rev().min_by_key(|i| collections[*i].len()).unwrap_or(0);
         left_over.extend(collections.remove(smallest));
@@ -79,6 +86,17 @@ mod tests {
             [("Stripe_Customer__c", 1), ("Stripe_Charge__c", 3), ("Stripe_Refund__c", 2)]
         );
         assert!(packed.left_over.is_empty());
+    }
+
+    #[test]
+    fn a_call_of_long_texts_carries_fewer_records() {
+        let mut long = rows("Stripe_Customer__c", 300);
+        long.iter_mut().for_each(|row| row.fields = "x".repeat(30_000));
+        let packed = pack(long);
+        assert_eq!((shape(&packed), packed.left_over.len()), (vec![("Stripe_Customer__c", 133)], 167));
+        let mut huge = rows("Stripe_Customer__c", 1);
+        huge[0].fields = "x".repeat(BYTES + 1);
+        assert_eq!(pack(huge).collections.len(), 1, "a record alone always travels");
     }
 
     #[test]

@@ -168,3 +168,35 @@ fn a_database_that_is_not_there_is_an_error_and_not_a_file() {
     let no_directory = format!("sqlite://{}/no/such/place.db", directory.path().display());
     assert!(matches!(Store::open(&no_directory.into(), 2), Err(paybridge::store::Error::Unavailable(_))));
 }
+
+/// Every query of the daily work finds its rows by an index, however many rows there are.
+#[test]
+fn no_query_of_the_outbox_reads_the_whole_table() {
+    use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
+
+    #[derive(QueryableByName)]
+    struct Plan {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        detail: String,
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let url = database(Backend::Sqlite, &directory);
+    Store::open(&url.clone().into(), 2).unwrap();
+    let mut conn = SqliteConnection::establish(url.trim_start_matches("sqlite://")).unwrap();
+    for (query, index) in [
+        (
+            "SELECT id FROM outbox WHERE org = ? AND state IN ('pending', 'leased') AND due_at <= ? ORDER BY due_at, id",
+            "USING INDEX outbox_due (org=? AND due_at<?)",
+        ),
+        (
+            "SELECT min(due_at) FROM outbox WHERE org = ? AND state IN ('pending', 'leased')",
+            "USING INDEX outbox_due",
+        ),
+        ("SELECT fields FROM outbox WHERE org = ? AND external_id IN (?, ?)", "(org=? AND external_id=?)"),
+    ] {
+        let plans: Vec<Plan> =
+            diesel::sql_query(format!("EXPLAIN QUERY PLAN {query}")).load(&mut conn).unwrap();
+        let plan = plans.into_iter().map(|plan| plan.detail).collect::<Vec<_>>().join("; ");
+        assert!(plan.contains(index), "{query}: {plan}");
+    }
+}
