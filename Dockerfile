@@ -25,6 +25,8 @@ WORKDIR /data
 VOLUME /data
 ENV PAYBRIDGE__SERVER__BIND=0.0.0.0:8080
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["paybridge", "healthcheck"]
+# Whether the process answers, not whether it is ready: a new container would not bring the database back.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
+    CMD ["paybridge", "healthcheck", "--url", "http://127.0.0.1:8080/healthz"]
 ENTRYPOINT ["paybridge"]
 CMD ["serve"]
