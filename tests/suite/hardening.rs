@@ -1,13 +1,18 @@
 //! What once lost, delayed or condemned more than it had to.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::Duration;
 
+use paybridge::app::{App, Background};
+use paybridge::clock::Clock;
+use paybridge::config::Config;
 use paybridge::sandbox::salesforce::Fault;
 use paybridge::store::fetches::{self, Wanted};
 use paybridge::store::outbox::{self, NewState, Position};
 use paybridge::store::{Backend, Conn};
 
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, database, settings};
 use crate::each_backend;
 
 each_backend!(
@@ -89,6 +94,101 @@ async fn a_newer_state_of_a_dead_letter_starts_anew(bridge: Bridge) {
         .await
         .unwrap();
     assert_eq!((row.attempts, row.waiting_since), (1, None));
+}
+
+/// An org that signs in and then answers everything with `reply`; counts the calls.
+fn stub_org(reply: &'static str) -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let calls = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (counter, instance) = (std::sync::Arc::clone(&calls), base.clone());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = Vec::new();
+            let mut buffer = [0; 65_536];
+            loop {
+                let n = stream.read(&mut buffer).unwrap();
+                head.extend_from_slice(&buffer[..n]);
+                let text = String::from_utf8_lossy(&head).to_lowercase();
+                let Some(end) = text.find("\r\n\r\n") else { continue };
+                let length: usize = text
+                    .split("content-length: ")
+                    .nth(1)
+                    .and_then(|t| t.split("\r\n").next()?.parse().ok())
+                    .unwrap_or(0);
+                if head.len() >= end + 4 + length || n == 0 {
+                    break;
+                }
+            }
+            let text = String::from_utf8_lossy(&head).into_owned();
+            if text.contains("/oauth2/token") {
+                let body = format!(r#"{{"access_token":"t","instance_url":"{instance}"}}"#);
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+            } else {
+                counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                let _ = stream.write_all(reply.as_bytes());
+            }
+        }
+    });
+    (base, calls)
+}
+
+async fn against(reply: &'static str, rows: usize) -> (outbox::Counts, usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let url = database(Backend::Sqlite, &directory);
+    let (org, calls) = stub_org(reply);
+    let config = Config::load(None, settings(&url, "http://127.0.0.1:9", &org)).unwrap();
+    let clock = Clock::manual(time::OffsetDateTime::now_utc());
+    let app = tokio::task::spawn_blocking(|| App::assemble(config, clock)).await.unwrap().unwrap();
+    let running = app.start(TcpListener::bind("127.0.0.1:0").unwrap(), Background::Stepped).unwrap();
+    let states: Vec<_> = (0..rows).map(|n| state(&format!("ch_{n}"), 1, "evt")).collect();
+    running.store().write(move |conn| outbox::merge(conn, &states, 0)).await.unwrap();
+    running.drain().await;
+    let counts = running.store().read(outbox::counts).await.unwrap();
+    running.stop().await;
+    (counts, calls.load(std::sync::atomic::Ordering::SeqCst))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_from_a_gateway_condemns_no_record() {
+    let (counts, calls) =
+        against("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 13\r\n\r\n<html></html>", 50)
+            .await;
+    assert_eq!((counts.dead, counts.pending), (0, 50), "{calls} calls");
+    assert!(calls < 3, "{calls} calls");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_org_that_is_not_set_up_is_not_asked_record_by_record() {
+    let (counts, calls) = against(
+        "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 82\r\n\r\n[{\"message\":\"The requested resource does not exist\",\"errorCode\":\"NOT_FOUND\"}]     ",
+        50,
+    ).await;
+    assert_eq!((counts.dead, counts.pending), (0, 50), "{calls} calls");
+    assert!(calls < 3, "{calls} calls");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_without_end_is_no_panic() {
+    let (counts, _) = against(
+        "HTTP/1.1 429 Too Many\r\nConnection: close\r\nRetry-After: 99999999999999999\r\nContent-Length: 0\r\n\r\n",
+        1,
+    ).await;
+    assert_eq!(counts.pending, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_null_message_is_readable() {
+    let (counts, calls) = against(
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 153\r\n\r\n{\"compositeResponse\":[{\"httpStatusCode\":200,\"body\":[{\"success\":false,\"errors\":[{\"statusCode\":\"STRING_TOO_LONG\",\"message\":null,\"fields\":null}]}]}]}       ",
+        1,
+    ).await;
+    assert_eq!(counts.dead, 1, "{counts:?} {calls}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
