@@ -19,6 +19,9 @@ each_backend!(
     a_wish_that_comes_during_the_read_is_kept,
     waiting_for_a_parent_is_not_a_failed_try,
     a_newer_state_of_a_dead_letter_starts_anew,
+    one_poisonous_event_holds_up_nothing,
+    a_nul_in_an_id_holds_up_nothing,
+    a_long_id_holds_up_nothing,
 );
 
 fn state(external_id: &str, created: i64, event_id: &str) -> NewState {
@@ -94,6 +97,51 @@ async fn a_newer_state_of_a_dead_letter_starts_anew(bridge: Bridge) {
         .await
         .unwrap();
     assert_eq!((row.attempts, row.waiting_since), (1, None));
+}
+
+fn event(id: &str, kind: &str, created: i64, object: &str) -> String {
+    format!(
+        r#"{{"id":"{id}","object":"event","type":"{kind}","api_version":"2026-10-28.endive","created":{created},
+        "livemode":false,"data":{{"object":{object}}}}}"#
+    )
+}
+
+fn customer(id: &str, with: &str) -> String {
+    format!(
+        r#"{{"id":"{id}","object":"customer","created":1795000000,"livemode":false,"balance":0,"email":null,"description":null,"metadata":{{}},{with}}}"#
+    )
+}
+
+async fn poison(mut bridge: Bridge, poison: String) {
+    bridge.expect_dead_letters();
+    assert_eq!(bridge.receive(&poison).await.status, 200);
+    let good =
+        event("evt_good", "customer.updated", 1_795_000_000, &customer("cus_good", r#""name":"Good""#));
+    assert_eq!(bridge.receive(&good).await.status, 200);
+    bridge.drain_for(Duration::from_secs(60)).await;
+    assert!(
+        bridge.org.record("Stripe_Customer__c", "cus_good").is_some(),
+        "everything behind it waits for ever"
+    );
+}
+
+async fn one_poisonous_event_holds_up_nothing(bridge: Bridge) {
+    let odd = customer("cus_odd", r#""name":"Odd""#).replace("1795000000", "-100000000000");
+    poison(bridge, event("evt_odd", "customer.updated", 1_795_000_000, &odd)).await;
+}
+
+async fn a_nul_in_an_id_holds_up_nothing(bridge: Bridge) {
+    poison(
+        bridge,
+        event("evt_odd", "customer.updated", 1_795_000_000, &customer(r"cus\u0000", r#""name":"Odd""#)),
+    )
+    .await;
+}
+
+async fn a_long_id_holds_up_nothing(bridge: Bridge) {
+    let long: String = (0..20_000).map(|_| fastrand::alphanumeric()).collect();
+    poison(bridge, event("evt_odd", "customer.updated", 1_795_000_000, &customer(&long, r#""name":"Odd""#)))
+        .await;
 }
 
 /// An org that signs in and then answers everything with `reply`; counts the calls.
