@@ -311,3 +311,29 @@ async fn results_and_events_do_not_lock_each_other_out() {
         .unwrap();
     assert_eq!(failed, (0, 0), "(merges, results) that failed");
 }
+
+#[test]
+fn a_worker_whose_owner_is_gone_ends() {
+    use paybridge::worker::{self, Bell, Next, Step};
+    struct Count(std::sync::atomic::AtomicUsize);
+    impl Step for Count {
+        fn name(&self) -> &'static str {
+            "count"
+        }
+        async fn step(&self) -> Next {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Next::Idle
+        }
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let step = std::sync::Arc::new(Count(Default::default()));
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let worker = worker::spawn(std::sync::Arc::clone(&step), Bell::default(), Clock::system(), stopped);
+        drop(stop);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let steps = step.0.load(std::sync::atomic::Ordering::SeqCst);
+        worker.abort();
+        assert!(steps < 10, "{steps} steps in 300 ms");
+    });
+}
