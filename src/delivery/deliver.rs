@@ -76,13 +76,15 @@ impl Delivery {
         while let Some(call) = stack.pop() {
             match self.client.upsert(&as_collections(&call)).await {
                 Ok(outcomes) => judged.extend(call.into_iter().flatten().zip(outcomes.into_iter().flatten())),
-                Err(Error::Rejected { status, code, message }) => match split(call) {
-                    Split::Halves(first, second) => stack.extend([second, first]),
-                    Split::Alone(row) => {
-                        let message = format!("the request was refused with {status}: {message}");
-                        judged.push((row, Outcome::Refused { code, message, fields: Vec::new() }));
+                Err(Error::Rejected { status, code, message }) if speaks_of_records(&code) => {
+                    match split(call) {
+                        Split::Halves(first, second) => stack.extend([second, first]),
+                        Split::Alone(row) => {
+                            let message = format!("the request was refused with {status}: {message}");
+                            judged.push((row, Outcome::Refused { code, message, fields: Vec::new() }));
+                        }
                     }
-                },
+                }
                 Err(error) => {
                     unsent.extend(call.into_iter().flatten());
                     unsent.extend(stack.drain(..).flatten().flatten());
@@ -236,6 +238,8 @@ fn record(
     now: OffsetDateTime,
 ) -> store::Result<(bool, Option<String>)> {
     let now_ms = unix_ms(now);
+    let ids: Vec<i64> = judged.iter().map(|(row, _)| row).chain(unsent).map(|row| row.id).collect();
+    outbox::lock(conn, &ids)?;
     let (mut done, mut released, mut orphans, mut stop) = (Vec::new(), Vec::new(), Vec::new(), None);
     for (row, outcome) in judged {
         let reason = describe(outcome);
@@ -251,6 +255,11 @@ fn record(
                 outbox::retry_at(conn, lease, row.id, due_ms, None, &reason)?;
             }
             Verdict::WaitForParent if patient => {
+                // The longer it has waited, the longer it may wait on.
+                let waited = Duration::from_millis(u64::try_from(now_ms - waiting_since).unwrap_or(0));
+                let base = waited.max(config.backoff);
+                let wait = backoff::wait(1, base, config.backoff_limit, fastrand::u64(..));
+                let due_ms = unix_ms(now + wait) + 1;
                 outbox::retry_at(conn, lease, row.id, due_ms, Some(waiting_since), &reason)?;
                 orphans.push(row);
             }
@@ -306,6 +315,13 @@ fn as_collections(call: &[Vec<Leased>]) -> Vec<Collection<'_>> {
     call.iter()
         .map(|rows| Collection { sobject: &rows[0].sobject, records: rows.iter().map(record).collect() })
         .collect()
+}
+
+/// Whether a refusal of the whole request can be some record's fault. An org that is not set up refuses each alike, and
+/// asking for each alone would cost the day's requests.
+fn speaks_of_records(code: &str) -> bool {
+    let whole = Outcome::Refused { code: code.to_owned(), message: String::new(), fields: Vec::new() };
+    judge(&whole) != Verdict::StopLane
 }
 
 enum Split {

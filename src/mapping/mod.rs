@@ -58,6 +58,9 @@ pub enum Error {
     /// The body is not what Stripe's schema promises.
     #[error("the event cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),
+    /// An id is none of Stripe's, and nothing can be kept under it.
+    #[error("an id of the object or of one it points to is not one of Stripe's")]
+    Identifier,
     /// An amount is none.
     #[error("{id}: {error}")]
     Amount {
@@ -84,7 +87,7 @@ pub fn map(payload: &str, api_version: &str) -> Result<Mapped, Error> {
     if !KINDS.contains(&kind) {
         return Ok(Mapped::Changes(Vec::new()));
     }
-    if event.api_version.as_deref().is_some_and(|version| version != api_version) {
+    if event.api_version.as_deref().is_some_and(|version| version != api_version) && plausible(id) {
         return Ok(Mapped::Foreign(Parent { object: kind.to_owned(), id: id.to_owned() }));
     }
     let change = match kind {
@@ -93,7 +96,15 @@ pub fn map(payload: &str, api_version: &str) -> Result<Mapped, Error> {
         "charge" => charge::map(&event, &read(object)?)?,
         _ => refund::map(&event, &read(object)?)?,
     };
+    if ![id].into_iter().chain(change.parents.iter().map(|parent| parent.id.as_str())).all(plausible) {
+        return Err(Error::Identifier);
+    }
     Ok(Mapped::Changes(vec![change]))
+}
+
+/// Stripe's ids have at most 255 characters; the databases and Salesforce take no others.
+fn plausible(id: &str) -> bool {
+    (1..=255).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn read<'a, T: Deserialize<'a>>(object: &'a str) -> Result<T, Error> {

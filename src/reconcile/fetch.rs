@@ -70,13 +70,13 @@ impl Fetcher {
     async fn fetch(&self, due: Due) -> store::Result<()> {
         let Some(source) = self.accounts.get(&due.account) else {
             tracing::warn!(account = due.account, "fetch dropped: the account is not configured any more");
-            return self.store.write(move |conn| fetches::complete(conn, due.id)).await;
+            return self.store.write(move |conn| fetches::complete(conn, &due)).await;
         };
         match source.client.fetch(&due.object, &due.object_id).await {
             Ok(fetched) => self.record(source, due, &fetched).await,
             Err(error) if gone(&error) => {
                 tracing::warn!(object = due.object, object.id = due.object_id, "Stripe has no such object");
-                self.store.write(move |conn| fetches::complete(conn, due.id)).await
+                self.store.write(move |conn| fetches::complete(conn, &due)).await
             }
             Err(error) => {
                 let attempt = u32::try_from(due.attempts + 1).unwrap_or(1);
@@ -105,10 +105,10 @@ impl Fetcher {
         })
         .map_err(corrupt)?;
         let event = NewEvent {
-            account: due.account,
+            account: due.account.clone(),
             event_id,
             event_type: kind,
-            object_id: Some(due.object_id),
+            object_id: Some(due.object_id.clone()),
             created,
             received_at: unix_ms(self.clock.now()),
             payload,
@@ -116,7 +116,7 @@ impl Fetcher {
         self.store
             .write(move |conn| {
                 inbox::record(conn, std::slice::from_ref(&event))?;
-                fetches::complete(conn, due.id)
+                fetches::complete(conn, &due)
             })
             .await?;
         self.inbox.ring();

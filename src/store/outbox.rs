@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 
@@ -137,9 +137,6 @@ pub fn known(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<HashMa
         .collect())
 }
 
-/// Written as the partial index `outbox_due` says it: with bound values the planners cannot see that it serves.
-const NOT_SETTLED: &str = "state IN ('pending', 'leased')";
-
 /// Rows of one statement; nine values each stay far below SQLite's 32,766 variables.
 const MERGE_CHUNK: usize = 500;
 
@@ -192,6 +189,12 @@ pub fn merge(conn: &mut Conn, states: &[NewState], now_ms: i64) -> Result<()> {
     Ok(())
 }
 
+/// Rows that wait or travel. Spelled out, because SQLite uses a partial index only for the words it was made with: with
+/// parameters instead, every step would read all rows that arrived long ago.
+fn unfinished() -> SqlLiteral<Bool> {
+    diesel::dsl::sql("state IN ('pending', 'leased')")
+}
+
 /// Takes up to `limit` rows that are due, until `until_ms`. The attempt is counted now, so that a crash counts.
 pub fn lease(
     conn: &mut Conn,
@@ -203,7 +206,7 @@ pub fn lease(
 ) -> Result<Vec<Leased>> {
     let due = outbox::table
         .filter(outbox::org.eq(org))
-        .filter(sql::<Bool>(NOT_SETTLED))
+        .filter(unfinished())
         .filter(outbox::due_at.le(now_ms))
         .order((outbox::due_at, outbox::id))
         .limit(limit)
@@ -265,7 +268,8 @@ pub fn complete(conn: &mut Conn, lease: &str, ids: &[i64], now_ms: i64) -> Resul
     Ok(())
 }
 
-/// The row failed for a passing reason and is due again later. `waiting_since` is kept while it waits for a parent.
+/// The row failed for a passing reason and is due again later. `waiting_since` is kept while it waits for a parent, which is
+/// no failure of its own: such an attempt does not count.
 pub fn retry_at(
     conn: &mut Conn,
     lease: &str,
@@ -279,6 +283,7 @@ pub fn retry_at(
             outbox::state.eq("pending"),
             outbox::lease.eq(""),
             outbox::due_at.eq(due_ms),
+            outbox::attempts.eq(outbox::attempts - i32::from(waiting_since.is_some())),
             outbox::waiting_since.eq(waiting_since),
             outbox::last_error.eq(error),
         ))
@@ -287,7 +292,7 @@ pub fn retry_at(
 }
 
 /// The row will not be tried again until a person replays it or a newer state comes. A newer state that came while it
-/// travelled is tried at once.
+/// travelled is tried at once, with all its tries.
 pub fn dead_letter(conn: &mut Conn, lease: &str, id: i64, now_ms: i64, error: &str) -> Result<()> {
     on_backend!(conn, c => diesel::update(held!(lease, id))
         .set((
@@ -295,6 +300,12 @@ pub fn dead_letter(conn: &mut Conn, lease: &str, id: i64, now_ms: i64, error: &s
                 outbox::version.eq(outbox::leased_version), "dead".into_sql::<Text>(),
             ).otherwise("pending")),
             outbox::lease.eq(""),
+            outbox::attempts.eq(diesel::dsl::case_when(
+                outbox::version.eq(outbox::leased_version), outbox::attempts,
+            ).otherwise(0)),
+            outbox::waiting_since.eq(diesel::dsl::case_when(
+                outbox::version.eq(outbox::leased_version), outbox::waiting_since,
+            ).otherwise(None::<i64>)),
             outbox::due_at.eq(now_ms),
             outbox::last_error.eq(error),
             outbox::updated_at.eq(now_ms),
@@ -316,6 +327,19 @@ pub fn release(conn: &mut Conn, lease: &str, ids: &[i64], due_ms: i64) -> Result
             outbox::due_at.eq(due_ms),
         ))
         .execute(c))?;
+    Ok(())
+}
+
+/// Locks these rows (PostgreSQL) in the order in which [`known`] does: results and new states meet on the same rows.
+pub fn lock(conn: &mut Conn, ids: &[i64]) -> Result<()> {
+    if let Conn::Postgres(c) = conn {
+        outbox::table
+            .filter(outbox::id.eq_any(ids))
+            .order((outbox::sobject, outbox::external_id))
+            .select(outbox::id)
+            .for_update()
+            .execute(c)?;
+    }
     Ok(())
 }
 
@@ -379,7 +403,7 @@ pub fn counts(conn: &mut Conn) -> Result<Counts> {
 pub fn next_due(conn: &mut Conn, org: &str) -> Result<Option<i64>> {
     let query = outbox::table
         .filter(outbox::org.eq(org))
-        .filter(sql::<Bool>(NOT_SETTLED))
+        .filter(unfinished())
         .select(diesel::dsl::min(outbox::due_at));
     Ok(on_backend!(conn, c => query.first(c))?)
 }

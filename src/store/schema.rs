@@ -54,6 +54,7 @@ diesel::table! {
         reason -> Text,
         attempts -> Integer,
         due_at -> BigInt,
+        wishes -> BigInt,
         last_error -> Nullable<Text>,
     }
 }

@@ -96,20 +96,13 @@ fn process_batch(conn: &mut Conn, accounts: &BTreeMap<String, Route>, now_ms: i6
             inbox::dead_letter(conn, event.seq, &format!("no account `{}` is configured", event.account))?;
             continue;
         };
-        match map(event, route) {
-            Ok(Mapped::Changes(changes)) => {
-                for change in changes {
-                    mapped.push(new_state(event, route, change)?);
-                }
+        match understand(event, route) {
+            Ok(Understood::States(states)) => {
+                mapped.extend(states);
                 done_with.push(event.seq);
             }
-            Ok(Mapped::Foreign(object)) => {
-                wanted.push(want(
-                    &event.account,
-                    &object.object,
-                    &object.id,
-                    "the event has another API version",
-                ));
+            Ok(Understood::Wanted(one)) => {
+                wanted.push(one);
                 done_with.push(event.seq);
             }
             Err(reason) => {
@@ -124,12 +117,10 @@ fn process_batch(conn: &mut Conn, accounts: &BTreeMap<String, Route>, now_ms: i6
     Ok(Done { events: events.len(), changes, wanted: wanted.len() })
 }
 
-/// A mapping that panics is a bug; the event waits as a dead letter until it is mended, and holds up nothing.
-fn map(event: &PendingEvent, route: &Route) -> Result<Mapped, String> {
-    match catch_unwind(AssertUnwindSafe(|| mapping::map(&event.payload, &route.api_version))) {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_panic) => Err("the mapping panicked".to_owned()),
-    }
+/// What an event comes down to.
+enum Understood {
+    States(Vec<Arriving>),
+    Wanted(Wanted),
 }
 
 /// A state on its way into the outbox, and the kind of its object should it have to be read again.
@@ -138,9 +129,26 @@ struct Arriving {
     kind: String,
 }
 
-fn new_state(event: &PendingEvent, route: &Route, change: Change) -> store::Result<Arriving> {
-    let corrupt = |error: serde_json::Error| store::Error::Corrupt(Box::new(error));
-    let envelope: Event<'_, ObjectHead<'_>> = serde_json::from_str(&event.payload).map_err(corrupt)?;
+/// A mapping that panics is a bug; the event waits as a dead letter until it is mended, and holds up nothing.
+fn understand(event: &PendingEvent, route: &Route) -> Result<Understood, String> {
+    let mapped = match catch_unwind(AssertUnwindSafe(|| mapping::map(&event.payload, &route.api_version))) {
+        Ok(result) => result.map_err(|error| error.to_string())?,
+        Err(_panic) => return Err("the mapping panicked".to_owned()),
+    };
+    match mapped {
+        Mapped::Changes(changes) => {
+            let states = changes.into_iter().map(|change| new_state(event, route, change));
+            states.collect::<Result<_, _>>().map(Understood::States).map_err(|error| error.to_string())
+        }
+        Mapped::Foreign(object) => {
+            let reason = "the event has another API version";
+            Ok(Understood::Wanted(want(&event.account, &object.object, &object.id, reason)))
+        }
+    }
+}
+
+fn new_state(event: &PendingEvent, route: &Route, change: Change) -> Result<Arriving, serde_json::Error> {
+    let envelope: Event<'_, ObjectHead<'_>> = serde_json::from_str(&event.payload)?;
     for note in &change.notes {
         tracing::info!(event.id = %envelope.id, external_id = %change.external_id, "mapping: {note}");
     }
@@ -152,8 +160,8 @@ fn new_state(event: &PendingEvent, route: &Route, change: Change) -> store::Resu
         external_id: change.external_id,
         account: event.account.clone(),
         position,
-        fields: change.fields.to_json().map_err(corrupt)?,
-        parents: serde_json::to_string(&change.parents).map_err(corrupt)?,
+        fields: change.fields.to_json()?,
+        parents: serde_json::to_string(&change.parents)?,
     };
     Ok(Arriving { state, kind: envelope.data.object.object.unwrap_or_default().into_owned() })
 }

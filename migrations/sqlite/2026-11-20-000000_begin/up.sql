@@ -39,7 +39,7 @@ CREATE TABLE outbox (
     waiting_since  BIGINT,           -- first refusal for want of a parent
     last_error     TEXT,
     updated_at     BIGINT  NOT NULL,
-    UNIQUE (org, external_id, sobject)
+    UNIQUE (org, external_id, sobject) -- in this order: rows are looked up without their object
 );
 CREATE INDEX outbox_due ON outbox (org, due_at) WHERE state IN ('pending', 'leased');
 
@@ -52,6 +52,7 @@ CREATE TABLE fetches (
     reason     TEXT    NOT NULL,
     attempts   INTEGER NOT NULL,
     due_at     BIGINT  NOT NULL,
+    wishes     BIGINT  NOT NULL, -- how often it was asked for; one that comes during a read asks for another
     last_error TEXT,
     UNIQUE (account, object, object_id)
 );
