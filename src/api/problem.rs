@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
+use super::fields::excerpt;
 use super::stripe_fields;
 use crate::{store, stripe};
 
@@ -272,9 +273,10 @@ impl Problem {
             stripe::Error::Unreadable { .. } => {
                 Self::new(Code::StripeUnreadable, "the operators of this service find the reason in its log")
             }
-            stripe::Error::Unaddressable(text) => {
-                Self::new(Code::ResourceMissing, format!("`{text}` is not the id of a Stripe object"))
-            }
+            stripe::Error::Unaddressable(text) => Self::new(
+                Code::ResourceMissing,
+                format!("`{}` is not the id of a Stripe object", excerpt(text)),
+            ),
         };
         if matches!(problem.code, Code::StripeUnreadable | Code::StripeCredentialsRefused) {
             tracing::error!(code = problem.code.name(), %error, stripe.request_id = error.request_id(), "a person has to look at Stripe's answer");
