@@ -95,8 +95,9 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     stripe.deliver_in_background();
     println!("{}", welcome(address, &stripe.base_url(), &org.base_url(), token.expose_secret()));
     until_told_to_stop().await?;
-    stripe.stop().await;
+    // The service first: what it has in flight still needs both.
     running.stop().await;
+    stripe.stop().await;
     org.stop().await;
     Ok(())
 }
