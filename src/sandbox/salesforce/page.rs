@@ -126,10 +126,15 @@ fn table(page: &mut String, object: &Object, count: usize, records: &[Record]) {
     let hidden = ["Id", "IsDeleted", "CreatedDate", "SystemModstamp"];
     let is_shown =
         |name: &str| !hidden.contains(&name) && records.iter().any(|record| record.fields.contains_key(name));
-    // Keys and names first, as in the platform's own lists.
+    // Names and keys first, as in the platform's own lists; then the status, which people come for.
     let mut fields: Vec<_> = object.fields.iter().filter(|field| is_shown(&field.name)).collect();
     fields.sort_by_key(|field| {
-        (*field.name != *"Name", !field.external_id, &*field.name == "LastModifiedDate")
+        (
+            *field.name != *"Name",
+            !field.external_id,
+            *field.name != *"Status__c",
+            *field.name == *"LastModifiedDate",
+        )
     });
     let _ = write!(
         page,
