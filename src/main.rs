@@ -8,5 +8,8 @@ use paybridge::commands::{self, Arguments};
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    commands::run(arguments, std::env::vars().collect()).await
+    // Text that is not UTF-8 is nothing of ours, or a setting whose fault shall be told by its key.
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+    commands::run(arguments, environment.collect()).await
 }

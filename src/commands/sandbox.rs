@@ -30,7 +30,7 @@ pub(super) struct Options {
     #[arg(long, default_value_t = 8082)]
     salesforce_port: u16,
     /// What is logged: `warn`, `info`, `debug`
-    #[arg(long, default_value = "warn")]
+    #[arg(long, default_value = "warn", value_parser = parse_level)]
     log: String,
 }
 
@@ -38,6 +38,12 @@ impl Default for Options {
     fn default() -> Self {
         Self { port: 8080, stripe_port: 8081, salesforce_port: 8082, log: "warn".to_owned() }
     }
+}
+
+fn parse_level(text: &str) -> Result<String, String> {
+    LogConfig::is_level(text)
+        .then(|| text.to_owned())
+        .ok_or_else(|| "levels are error, warn, info, debug".to_owned())
 }
 
 /// Known to everybody, and valid nowhere else: the sandbox listens on loopback only.
@@ -89,8 +95,9 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     stripe.deliver_in_background();
     println!("{}", welcome(address, &stripe.base_url(), &org.base_url(), token.expose_secret()));
     until_told_to_stop().await?;
-    stripe.stop().await;
+    // The service first: what it has in flight still needs both.
     running.stop().await;
+    stripe.stop().await;
     org.stop().await;
     Ok(())
 }

@@ -226,10 +226,12 @@ impl Manager {
     }
 
     fn connect(&self) -> std::result::Result<Conn, diesel::r2d2::Error> {
+        use diesel::ConnectionError::BadConnection;
         use diesel::r2d2::Error::{ConnectionError, QueryError};
         match self {
             Self::Sqlite { path } => {
-                let mut conn = SqliteConnection::establish(path).map_err(ConnectionError)?;
+                let mut conn = SqliteConnection::establish(path)
+                    .map_err(|error| ConnectionError(BadConnection(format!("`{path}`: {error}"))))?;
                 // The timeout first: switching to WAL already needs the file's lock.
                 conn.batch_execute(
                     "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -238,9 +240,9 @@ impl Manager {
                 .map_err(QueryError)?;
                 Ok(Conn::Sqlite(conn))
             }
-            Self::Postgres { url } => {
-                PgConnection::establish(url.expose_secret()).map(Conn::Postgres).map_err(ConnectionError)
-            }
+            Self::Postgres { url } => PgConnection::establish(url.expose_secret())
+                .map(Conn::Postgres)
+                .map_err(|error| ConnectionError(BadConnection(without_password(error.to_string())))),
         }
     }
 }
@@ -262,6 +264,19 @@ impl diesel::r2d2::ManageConnection for Manager {
     }
 }
 
+/// What libpq says, unless it may quote the URL: an unescaped character in the password makes it take parts of the password
+/// for a host, a port or an option, and name them.
+fn without_password(text: String) -> String {
+    let harmless = ["connection to server", "invalid sslmode value", "root certificate file"]
+        .iter()
+        .any(|begin| text.starts_with(begin))
+        || (text.starts_with("could not translate host name") && !text.contains('@'));
+    if harmless {
+        return text;
+    }
+    "the address cannot be understood; in user and password write `%` as %25, `/` as %2F, `@` as %40, `:` as %3A".to_owned()
+}
+
 /// The pool's own complaints: each failure also reaches the caller, so they are not worth more than `debug`.
 #[derive(Debug)]
 struct QuietHandler;
@@ -269,5 +284,26 @@ struct QuietHandler;
 impl diesel::r2d2::HandleError<diesel::r2d2::Error> for QuietHandler {
     fn handle_error(&self, error: diesel::r2d2::Error) {
         tracing::debug!(%error, "database connection");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_understood_is_not_quoted() {
+        for url in [
+            "postgres://u:hun%ter2@127.0.0.1:1/x",
+            "postgres://u:hun/ter2@127.0.0.1:1/x",
+            "postgres://u:hun@ter2@127.0.0.1:1/x",
+            "postgres://u:hun?ter2@127.0.0.1:1/x",
+            "postgres://u:hun ter2@[bad/x",
+        ] {
+            let failed = Manager::parse(&SecretString::from(url)).connect().err().unwrap();
+            assert!(!failed.to_string().contains("hun") && !failed.to_string().contains("ter2"), "{failed}");
+        }
+        let closed = Manager::parse(&SecretString::from("postgres://u:hunter2@127.0.0.1:1/x")).connect();
+        assert!(closed.err().unwrap().to_string().contains("Connection refused"));
     }
 }

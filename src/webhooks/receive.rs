@@ -52,8 +52,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::scope("/webhooks/stripe")
             .app_data(body_limit)
-            .route("", web::post().to(receive_default))
-            .route("/{account}", web::post().to(receive_named)),
+            .service(web::resource("").route(web::post().to(receive_default)))
+            .service(web::resource("/{account}").route(web::post().to(receive_named))),
     );
 }
 
