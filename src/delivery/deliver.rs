@@ -294,6 +294,8 @@ fn unseen_parents(conn: &mut Conn, org: &str, orphans: &[&Leased]) -> store::Res
             object: parent.object,
             object_id: parent.id,
             reason: "a record points to it and no event spoke of it",
+            not_before_ms: 0,
+            event_seq: None,
         }));
     }
     Ok(wanted)

@@ -42,8 +42,7 @@ pub(super) fn map<O>(event: &Event<'_, O>, charge: &Charge) -> Result<Change, Er
 fn progress(charge: &Charge) -> i64 {
     let stage = if charge.status == "pending" { 0 } else { 1 };
     let moved = charge.amount_captured.saturating_add(charge.amount_refunded);
-    let grows = moved.saturating_mul(4)
-        + i64::from(charge.disputed) * 2
-        + i64::from(charge.balance_transaction.is_some());
+    let flags = i64::from(charge.disputed) * 2 + i64::from(charge.balance_transaction.is_some());
+    let grows = moved.saturating_mul(4).saturating_add(flags);
     progress::of(stage, grows)
 }

@@ -17,6 +17,10 @@ pub struct Wanted {
     pub object_id: String,
     /// Why, for people.
     pub reason: &'static str,
+    /// Milliseconds since 1970: an earlier read would not help.
+    pub not_before_ms: i64,
+    /// The event that cannot be mapped without it; set aside if the object cannot be read.
+    pub event_seq: Option<i64>,
 }
 
 /// A fetch that is due.
@@ -34,9 +38,11 @@ pub struct Due {
     pub attempts: i32,
     /// How often it had been asked for.
     pub wishes: i64,
+    /// The event that cannot be mapped without it.
+    pub event_seq: Option<i64>,
 }
 
-/// Asks for objects to be read; one that is already asked for is due as it was. Always in the same order, so that two
+/// Asks for objects to be read; one that is already asked for is due as the last wish says. Always in the same order, so that two
 /// processes cannot lock each other out.
 pub fn request(conn: &mut Conn, wanted: &[Wanted], now_ms: i64) -> Result<()> {
     let mut wanted: Vec<&Wanted> = wanted.iter().collect();
@@ -49,12 +55,16 @@ pub fn request(conn: &mut Conn, wanted: &[Wanted], now_ms: i64) -> Result<()> {
                 fetches::object_id.eq(&one.object_id),
                 fetches::reason.eq(one.reason),
                 fetches::attempts.eq(0),
-                fetches::due_at.eq(now_ms),
+                fetches::due_at.eq(now_ms.max(one.not_before_ms)),
                 fetches::wishes.eq(1_i64),
+                fetches::event_seq.eq(one.event_seq),
             ))
             .on_conflict((fetches::account, fetches::object, fetches::object_id))
             .do_update()
-            .set(fetches::wishes.eq(fetches::wishes + 1))
+            .set((
+                fetches::wishes.eq(fetches::wishes + 1),
+                fetches::due_at.eq(now_ms.max(one.not_before_ms)),
+            ))
             .execute(c))?;
     }
     Ok(())
@@ -73,6 +83,7 @@ pub fn due(conn: &mut Conn, now_ms: i64, limit: i64) -> Result<Vec<Due>> {
             fetches::object_id,
             fetches::attempts,
             fetches::wishes,
+            fetches::event_seq,
         ));
     Ok(on_backend!(conn, c => query.load(c))?)
 }

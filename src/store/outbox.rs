@@ -40,6 +40,8 @@ pub struct NewState {
     pub position: Position,
     /// JSON object of the fields.
     pub fields: String,
+    /// JSON object: of those fields that this state does not speak of, the position of the state that did.
+    pub carried: String,
     /// JSON list of the records that must exist first.
     pub parents: String,
 }
@@ -51,6 +53,10 @@ pub struct Known {
     pub position: Position,
     /// Its fields.
     pub fields: String,
+    /// Of the fields it does not speak of itself, the position of the state that did.
+    pub carried: String,
+    /// The records that must exist first.
+    pub parents: String,
 }
 
 /// A row taken to Salesforce.
@@ -110,7 +116,7 @@ pub struct Counts {
 
 /// What is known of these records, by sobject and external id. On PostgreSQL the rows stay locked until the transaction ends.
 pub fn known(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<HashMap<(String, String), Known>> {
-    type Row = (String, String, i64, i64, String, String);
+    type Row = (String, String, i64, i64, String, String, String, String);
     let columns = (
         outbox::sobject,
         outbox::external_id,
@@ -118,6 +124,8 @@ pub fn known(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<HashMa
         outbox::progress,
         outbox::event_id,
         outbox::fields,
+        outbox::carried,
+        outbox::parents,
     );
     // Always in the same order, so that two processes cannot lock each other out.
     let query = outbox::table
@@ -131,43 +139,44 @@ pub fn known(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<HashMa
     };
     Ok(rows
         .into_iter()
-        .map(|(sobject, external_id, created, progress, event_id, fields)| {
-            ((sobject, external_id), Known { position: Position { created, progress, event_id }, fields })
+        .map(|(sobject, external_id, created, progress, event_id, fields, carried, parents)| {
+            let position = Position { created, progress, event_id };
+            ((sobject, external_id), Known { position, fields, carried, parents })
         })
         .collect())
 }
 
-/// Rows of one statement; nine values each stay far below SQLite's 32,766 variables.
+/// Rows of one statement; ten values each stay far below SQLite's 32,766 variables.
 const MERGE_CHUNK: usize = 500;
 
-/// Merges states into their rows: a state older than the row's is dropped, a newer one replaces it and is due now. A row
+/// Writes states into their rows, unless they are older than what the row has; what is written is due now. A row
 /// that travels keeps its lease and is due again when the call ends; one that waits after a failure keeps its wait.
 pub fn merge(conn: &mut Conn, states: &[NewState], now_ms: i64) -> Result<()> {
     for chunk in states.chunks(MERGE_CHUNK) {
         let values = (0..chunk.len())
             .map(|row| {
-                let p = |n: usize| row * 9 + n;
+                let p = |n: usize| row * 10 + n;
                 format!(
-                    "(${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, 1, 0, 'pending', '', 0, {now_ms}, {now_ms})",
-                    p(1), p(2), p(3), p(4), p(5), p(6), p(7), p(8), p(9)
+                    "(${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, 1, 0, 'pending', '', 0, {now_ms}, {now_ms})",
+                    p(1), p(2), p(3), p(4), p(5), p(6), p(7), p(8), p(9), p(10)
                 )
             })
             .collect::<Vec<_>>()
             .join(", ");
         let statement = format!(
-            "INSERT INTO outbox (org, sobject, external_id, account, created, progress, event_id, fields, parents, \
+            "INSERT INTO outbox (org, sobject, external_id, account, created, progress, event_id, fields, carried, parents, \
                version, leased_version, state, lease, attempts, due_at, updated_at) \
              VALUES {values} \
              ON CONFLICT (org, external_id, sobject) DO UPDATE SET \
                account = excluded.account, created = excluded.created, progress = excluded.progress, \
-               event_id = excluded.event_id, fields = excluded.fields, parents = excluded.parents, \
+               event_id = excluded.event_id, fields = excluded.fields, carried = excluded.carried, parents = excluded.parents, \
                version = outbox.version + 1, updated_at = excluded.updated_at, \
                state = CASE outbox.state WHEN 'leased' THEN 'leased' ELSE 'pending' END, \
                attempts = CASE WHEN outbox.state IN ('done', 'dead') THEN 0 ELSE outbox.attempts END, \
                waiting_since = CASE WHEN outbox.state IN ('done', 'dead') THEN NULL ELSE outbox.waiting_since END, \
                due_at = CASE WHEN outbox.state IN ('done', 'dead') THEN excluded.due_at ELSE outbox.due_at END \
              WHERE (excluded.created, excluded.progress, excluded.event_id) \
-                 > (outbox.created, outbox.progress, outbox.event_id)"
+                 >= (outbox.created, outbox.progress, outbox.event_id)"
         );
         on_backend!(conn, c => {
             let mut query = diesel::sql_query(statement).into_boxed();
@@ -181,6 +190,7 @@ pub fn merge(conn: &mut Conn, states: &[NewState], now_ms: i64) -> Result<()> {
                     .bind::<BigInt, _>(state.position.progress)
                     .bind::<Text, _>(&state.position.event_id)
                     .bind::<Text, _>(&state.fields)
+                    .bind::<Text, _>(&state.carried)
                     .bind::<Text, _>(&state.parents);
             }
             query.execute(c)

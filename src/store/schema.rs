@@ -32,6 +32,7 @@ diesel::table! {
         progress -> BigInt,
         event_id -> Text,
         fields -> Text,
+        carried -> Text,
         parents -> Text,
         version -> BigInt,
         leased_version -> BigInt,
@@ -55,6 +56,7 @@ diesel::table! {
         attempts -> Integer,
         due_at -> BigInt,
         wishes -> BigInt,
+        event_seq -> Nullable<BigInt>,
         last_error -> Nullable<Text>,
     }
 }

@@ -32,6 +32,7 @@ fn state(external_id: &str, created: i64, event_id: &str) -> NewState {
         account: "main".to_owned(),
         position: Position { created, progress: 0, event_id: event_id.to_owned() },
         fields: format!(r#"{{"Last_Event_Id__c":"{event_id}"}}"#),
+        carried: "{}".to_owned(),
         parents: "[]".to_owned(),
     }
 }
@@ -45,6 +46,8 @@ async fn a_wish_that_comes_during_the_read_is_kept(bridge: Bridge) {
                 object: "customer".into(),
                 object_id: "cus_1".into(),
                 reason: "r",
+                not_before_ms: 0,
+                event_seq: None,
             };
             fetches::request(conn, std::slice::from_ref(&want), 0)?;
             let due = fetches::due(conn, 0, 1)?.remove(0);

@@ -29,6 +29,7 @@ CREATE TABLE outbox (
     progress       BIGINT  NOT NULL, -- the object's own progress within it,
     event_id       TEXT    COLLATE "C" NOT NULL, -- and the event's id, compared by bytes
     fields         TEXT    NOT NULL, -- JSON object, sent as it is
+    carried        TEXT    NOT NULL, -- JSON object: of fields the newest state does not speak of, the position of the one that did
     parents        TEXT    NOT NULL, -- JSON list of the records that must exist first
     version        BIGINT  NOT NULL, -- counts the states merged in
     leased_version BIGINT  NOT NULL, -- the state that travels now, or travelled last
@@ -53,6 +54,7 @@ CREATE TABLE fetches (
     attempts   INTEGER NOT NULL,
     due_at     BIGINT  NOT NULL,
     wishes     BIGINT  NOT NULL, -- how often it was asked for; one that comes during a read asks for another
+    event_seq  BIGINT,           -- the event that cannot be mapped without it
     last_error TEXT,
     UNIQUE (account, object, object_id)
 );
