@@ -205,6 +205,15 @@ impl Config {
                 settings.fault(&key, problem, origin);
             }
         }
+        for (org, config) in &salesforce {
+            // One call and what is split off it must end before its records may travel again.
+            if config.timeout * 4 > delivery.lease * 3 {
+                let key = format!("salesforce.{org}.timeout_ms");
+                let problem = "expected at most three quarters of delivery.lease_seconds".to_owned();
+                let origin = settings.origin(&key);
+                settings.fault(&key, problem, origin);
+            }
+        }
         settings.refuse_unknown();
         if settings.faults.is_empty() {
             let effective = settings.effective;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::ExposeSecret;
 
 use super::Failure;
-use super::serve::until_told_to_stop;
+use super::serve::StopSignals;
 use crate::api::{Scope, issue_known};
 use crate::app::{App, Background};
 use crate::clock::Clock;
@@ -56,6 +56,7 @@ const USERNAME: &str = "paybridge@sandbox.example";
 
 /// Runs until Ctrl-C. Every start begins empty.
 pub(super) async fn run(options: &Options) -> Result<(), Failure> {
+    let mut stop = StopSignals::listen()?;
     telemetry::start(&LogConfig { level: options.log.clone(), format: LogFormat::Text })?;
     let clock = Clock::system();
     let keys = tokio::task::spawn_blocking(Keys::generate)
@@ -94,7 +95,7 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     stripe.deliver_to(format!("http://{address}/webhooks/stripe"));
     stripe.deliver_in_background();
     println!("{}", welcome(address, &stripe.base_url(), &org.base_url(), token.expose_secret()));
-    until_told_to_stop().await?;
+    stop.wait().await;
     // The service first: what it has in flight still needs both.
     running.stop().await;
     stripe.stop().await;

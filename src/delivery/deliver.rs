@@ -1,8 +1,8 @@
 //! One batch → Salesforce → a verdict for each change → the outbox.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -35,9 +35,16 @@ pub struct Delivery {
 struct Lane {
     /// Calls that failed as a whole, one after the other.
     failures: u32,
+    /// Calls carry half as many records for each; grows with failures, goes back with successes.
+    halvings: u32,
+    /// A person was told.
+    alerted: bool,
     /// Nothing is sent before.
     closed_until: Option<OffsetDateTime>,
 }
+
+/// After so many halvings a call of a thousand records carries one.
+const LAST_HALVING: u32 = 10;
 
 /// A row with what became of it.
 type Judged = (Leased, Outcome);
@@ -65,15 +72,23 @@ impl Delivery {
         let now_ms = unix_ms(self.clock.now());
         let until_ms = unix_ms(self.clock.now() + self.config.lease);
         let (org, lease) = (self.org.clone(), lease.to_owned());
-        let limit = i64::try_from(batch::CALL_LIMIT).unwrap_or(i64::MAX);
+        let limit = i64::try_from(batch::CALL_LIMIT >> self.lane().halvings).unwrap_or(1).max(1);
         self.store.write(move |conn| outbox::lease(conn, &org, &lease, now_ms, until_ms, limit)).await
     }
 
-    /// Sends what fits into one call. A request that is refused as a whole is split until the culprit is alone.
+    /// Sends what fits into one call. A request that is refused as a whole is split until the culprit is alone, or until the
+    /// lease might end during a call, or the day's share is used up: the rest is sent another time.
     async fn send(&self, collections: Vec<Vec<Leased>>) -> (Vec<Judged>, Vec<Leased>, Option<Error>) {
+        let began = Instant::now();
         let (mut judged, mut unsent) = (Vec::new(), Vec::new());
         let mut stack = vec![collections];
         while let Some(call) = stack.pop() {
+            if !judged.is_empty()
+                && (began.elapsed() > self.config.lease / 4 || self.client.budget_is_spent())
+            {
+                unsent.extend(call.into_iter().flatten());
+                continue;
+            }
             match self.client.upsert(&as_collections(&call)).await {
                 Ok(outcomes) => judged.extend(call.into_iter().flatten().zip(outcomes.into_iter().flatten())),
                 Err(Error::Rejected { status, code, message }) if speaks_of_records(&code) => {
@@ -81,9 +96,15 @@ impl Delivery {
                         Split::Halves(first, second) => stack.extend([second, first]),
                         Split::Alone(row) => {
                             let message = format!("the request was refused with {status}: {message}");
-                            judged.push((row, Outcome::Refused { code, message, fields: Vec::new() }));
+                            judged.push((row, refused(code, message)));
                         }
                     }
+                }
+                Err(error) if self.is_the_records_fault(&call, &error).await => {
+                    let message = format!("the org answers, but not when this record is sent: {error}");
+                    let code = "NO_ANSWER".to_owned();
+                    let row = call.into_iter().flatten();
+                    judged.extend(row.map(|row| (row, refused(code.clone(), message.clone()))));
                 }
                 Err(error) => {
                     unsent.extend(call.into_iter().flatten());
@@ -95,6 +116,18 @@ impl Delivery {
         (judged, unsent, None)
     }
 
+    /// Whether a call of one record, the last halving, failed although the org is there.
+    async fn is_the_records_fault(&self, call: &[Vec<Leased>], error: &Error) -> bool {
+        let alone = call.iter().map(Vec::len).sum::<usize>() == 1 && self.lane().halvings >= LAST_HALVING;
+        alone
+            && matches!(error, Error::Unreachable(_) | Error::Unreadable(_))
+            && self.client.check_limits().await.is_ok()
+    }
+
+    fn lane(&self) -> MutexGuard<'_, Lane> {
+        self.lane.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Closes the lane for a while. A fault that only a person can mend is an error, said once; others are warnings.
     fn close_lane(
         &self,
@@ -102,15 +135,19 @@ impl Delivery {
         needs_a_person: bool,
         retry_after: Option<Duration>,
     ) -> OffsetDateTime {
-        let mut lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lane = self.lane();
         lane.failures += 1;
+        if lane.failures > 2 {
+            lane.halvings = (lane.halvings + 1).min(LAST_HALVING);
+        }
         let jittered =
             backoff::wait(lane.failures, self.config.backoff, self.config.backoff_limit, fastrand::u64(..));
         let until =
             self.clock.now() + jittered.max(retry_after.unwrap_or(Duration::ZERO)) + Duration::from_millis(1);
         lane.closed_until = Some(until);
         let (org, failures) = (self.org.as_str(), lane.failures);
-        if needs_a_person && failures == 1 {
+        if needs_a_person && !lane.alerted {
+            lane.alerted = true;
             tracing::error!(org, %until, "delivery stopped until somebody mends this; nothing is lost: {reason}");
         } else {
             tracing::warn!(org, failures, %until, "delivery waits; nothing is lost: {reason}");
@@ -119,16 +156,15 @@ impl Delivery {
     }
 
     fn open_lane(&self) {
-        let mut lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lane = self.lane();
         if lane.failures > 0 {
             tracing::info!(org = self.org, "delivery goes on");
         }
-        *lane = Lane::default();
+        *lane = Lane { halvings: lane.halvings.saturating_sub(1), ..Lane::default() };
     }
 
     fn closed_until(&self) -> Option<OffsetDateTime> {
-        let lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner);
-        lane.closed_until.filter(|until| *until > self.clock.now())
+        self.lane().closed_until.filter(|until| *until > self.clock.now())
     }
 
     /// Writes the verdicts down. Gives whether a parent has to be read, and why the lane must stop, if it must.
@@ -184,7 +220,7 @@ impl Step for Delivery {
                 return Next::Idle;
             }
         };
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let Packed { collections, left_over } = batch::pack(rows);
         let (judged, mut unsent, error) = self.send(collections).await;
         let (sent, waiting) = (judged.len(), unsent.len());
@@ -264,7 +300,7 @@ fn record(
                 orphans.push(row);
             }
             Verdict::StopLane => {
-                released.push(row.id);
+                released.push(row);
                 stop = Some(format!("{} {}: {reason}", row.sobject, row.external_id));
             }
             Verdict::Retry | Verdict::WaitForParent | Verdict::DeadLetter => {
@@ -273,9 +309,12 @@ fn record(
             }
         }
     }
-    released.extend(unsent.iter().map(|row| row.id));
+    released.extend(unsent);
     outbox::complete(conn, lease, &done, now_ms)?;
-    outbox::release(conn, lease, &released, now_ms)?;
+    // Back at their place in the queue, before what came later.
+    let due_ms = released.iter().map(|row| row.due_at).min().unwrap_or(now_ms);
+    let released: Vec<i64> = released.iter().map(|row| row.id).collect();
+    outbox::release(conn, lease, &released, due_ms)?;
     let wanted = unseen_parents(conn, org, &orphans)?;
     fetches::request(conn, &wanted, now_ms)?;
     Ok((!wanted.is_empty(), stop))
@@ -319,11 +358,14 @@ fn as_collections(call: &[Vec<Leased>]) -> Vec<Collection<'_>> {
         .collect()
 }
 
+fn refused(code: String, message: String) -> Outcome {
+    Outcome::Refused { code, message, fields: Vec::new() }
+}
+
 /// Whether a refusal of the whole request can be some record's fault. An org that is not set up refuses each alike, and
 /// asking for each alone would cost the day's requests.
 fn speaks_of_records(code: &str) -> bool {
-    let whole = Outcome::Refused { code: code.to_owned(), message: String::new(), fields: Vec::new() };
-    judge(&whole) != Verdict::StopLane
+    judge(&refused(code.to_owned(), String::new())) != Verdict::StopLane
 }
 
 enum Split {

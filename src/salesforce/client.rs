@@ -116,6 +116,8 @@ impl Client {
         let http = reqwest::Client::builder()
             .timeout(config.timeout)
             .connect_timeout(Duration::from_secs(10))
+            // Following one would carry the assertion or the session to somebody else.
+            .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("paybridge/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self {
@@ -285,6 +287,7 @@ fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error {
     match status {
         401 => Error::LoggedOut { code, message },
         429 => Error::RateLimited { message, retry_after },
+        503 if retry_after.is_some() => Error::RateLimited { message, retry_after },
         403 if code == "REQUEST_LIMIT_EXCEEDED" => Error::RateLimited { message, retry_after },
         403 if code == "API_DISABLED_FOR_ORG" => Error::LoggedOut { code, message },
         420 | 500..=599 => {

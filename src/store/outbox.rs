@@ -80,6 +80,8 @@ pub struct Leased {
     pub attempts: i32,
     /// Milliseconds since 1970: since when it waits for a parent.
     pub waiting_since: Option<i64>,
+    /// Milliseconds since 1970: since when it was due.
+    pub due_at: i64,
 }
 
 /// A row that is not tried again until a person replays it or a newer state comes.
@@ -220,15 +222,17 @@ pub fn lease(
         .filter(outbox::due_at.le(now_ms))
         .order((outbox::due_at, outbox::id))
         .limit(limit)
-        .select(outbox::id);
-    let ids: Vec<i64> = match conn {
+        .select((outbox::id, outbox::due_at));
+    let due: Vec<(i64, i64)> = match conn {
         Conn::Sqlite(c) => due.load(c)?,
         Conn::Postgres(c) => due.for_update().skip_locked().load(c)?,
     };
-    if ids.is_empty() {
+    if due.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(on_backend!(conn, c => diesel::update(outbox::table.filter(outbox::id.eq_any(&ids)))
+    let due: HashMap<i64, i64> = due.into_iter().collect();
+    let ids: Vec<i64> = due.keys().copied().collect();
+    let mut leased: Vec<Leased> = on_backend!(conn, c => diesel::update(outbox::table.filter(outbox::id.eq_any(&ids)))
         .set((
             outbox::state.eq("leased"),
             outbox::lease.eq(lease),
@@ -246,8 +250,13 @@ pub fn lease(
             outbox::parents,
             outbox::attempts,
             outbox::waiting_since,
+            outbox::due_at,
         ))
-        .load(c))?)
+        .load(c))?;
+    for row in &mut leased {
+        row.due_at = due.get(&row.id).copied().unwrap_or(now_ms);
+    }
+    Ok(leased)
 }
 
 /// The row, if this lease still holds it.
@@ -324,7 +333,7 @@ pub fn dead_letter(conn: &mut Conn, lease: &str, id: i64, now_ms: i64, error: &s
     Ok(())
 }
 
-/// Gives rows back untried: the fault lay elsewhere, so the attempt does not count.
+/// Gives rows back untried: the fault lay elsewhere, so the attempt does not count. They are due since `due_ms`.
 pub fn release(conn: &mut Conn, lease: &str, ids: &[i64], due_ms: i64) -> Result<()> {
     on_backend!(conn, c => diesel::update(
             outbox::table.filter(outbox::lease.eq(lease)).filter(outbox::id.eq_any(ids)),

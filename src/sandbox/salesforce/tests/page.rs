@@ -26,7 +26,7 @@ async fn the_status_is_seen_without_scrolling() {
     client.upsert("Stripe_Customer__c", "cus_1", customer).await;
     let page = client.get("/").await.text;
     let place = |label: &str| page.find(&format!(">{label}</th>")).unwrap();
-    assert!(place("Stripe ID") < place("Status") && place("Status") < place("Balance"), "{page}");
+    assert!(place("Name") < place("Status") && place("Status") < place("Balance"), "{page}");
 }
 
 #[tokio::test]
