@@ -24,6 +24,7 @@ each_backend!(
     a_bad_record_harms_only_itself_and_can_be_replayed,
     a_newer_state_wakes_a_dead_record,
     a_request_refused_as_a_whole_is_split,
+    a_record_that_breaks_every_call_is_found_and_set_aside,
     a_missing_parent_is_read_from_stripe,
     a_tie_that_the_events_cannot_decide_is_settled_by_reading,
     an_event_in_another_api_version_is_read_again,
@@ -254,6 +255,23 @@ async fn a_request_refused_as_a_whole_is_split(bridge: Bridge) {
         calls.iter().filter(|c| c.path.ends_with("/composite")).map(|c| c.collections.len()).collect();
     // The org did not look into the request that it refused.
     assert_eq!(collections, [0, 1, 2]);
+}
+
+async fn a_record_that_breaks_every_call_is_found_and_set_aside(mut bridge: Bridge) {
+    bridge.expect_dead_letters();
+    let mut payments = Vec::new();
+    for _ in 0..8 {
+        payments.push(bridge.a_payment("4900", "usd").await);
+    }
+    bridge.org.break_on(&payments[3].charge);
+    bridge.deliver().await;
+    bridge.drain_for(Duration::from_secs(4 * 3_600)).await;
+    for (number, paid) in payments.iter().enumerate() {
+        let arrived = bridge.org.record(CHARGE, &paid.charge).is_some();
+        assert_eq!(arrived, number != 3, "charge {number}");
+    }
+    let counts = bridge.counts().await;
+    assert_eq!((counts.dead, counts.done), (1, 23));
 }
 
 async fn a_missing_parent_is_read_from_stripe(bridge: Bridge) {
