@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod backoff;
+pub mod bench;
 pub mod clock;
 pub mod commands;
 pub mod config;

@@ -1,6 +1,7 @@
 //! What a person can ask for on the command line: one file for each command. They may use everything.
 #![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
+mod bench;
 mod check;
 mod dead_letters;
 mod sandbox;
@@ -40,6 +41,14 @@ enum Command {
     /// What was given up: list it, replay it
     #[command(subcommand)]
     DeadLetters(dead_letters::Action),
+    /// Measure the service on this machine
+    Bench(bench::Options),
+    /// The service as `bench` starts it to compare
+    #[command(hide = true)]
+    BenchService {
+        /// How much of it runs
+        part: bench::Part,
+    },
 }
 
 /// An error with all its causes, for the last line a person sees.
@@ -69,6 +78,8 @@ pub async fn run(arguments: Arguments, environment: Vec<(String, String)>) -> Ex
         Some(Command::Serve) => with(load(), serve::run).await,
         Some(Command::Migrate) => with(load(), serve::migrate).await,
         Some(Command::DeadLetters(action)) => with(load(), |config| dead_letters::run(config, action)).await,
+        Some(Command::Bench(options)) => bench::run(options).await,
+        Some(Command::BenchService { part }) => with(load(), |config| bench::serve_part(config, part)).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

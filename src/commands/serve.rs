@@ -13,6 +13,15 @@ use crate::telemetry;
 
 /// Runs the service until SIGTERM or SIGINT.
 pub(super) async fn run(config: Config) -> Result<(), Failure> {
+    run_prepared(config, |app| app, Background::Running).await
+}
+
+/// The same with an application that `prepare` has changed.
+pub(super) async fn run_prepared(
+    config: Config,
+    prepare: impl FnOnce(App) -> App,
+    background: Background,
+) -> Result<(), Failure> {
     telemetry::start(&config.log)?;
     for setting in &config.effective {
         tracing::debug!("{} = {} ({})", setting.key, setting.shown, setting.origin);
@@ -21,7 +30,7 @@ pub(super) async fn run(config: Config) -> Result<(), Failure> {
         Failure(format!("cannot listen on {} (server.bind): {error}", config.server.bind))
     })?;
     let app = tokio::task::spawn_blocking(|| App::assemble(config, Clock::system())).await??;
-    let running = app.start(listener, Background::Running)?;
+    let running = prepare(app).start(listener, background)?;
     tracing::info!(address = %running.address(), "ready");
     until_told_to_stop().await?;
     tracing::info!("stopping");

@@ -174,6 +174,12 @@ pub fn replay(conn: &mut Conn, seq: i64) -> Result<bool> {
     Ok(rows == 1)
 }
 
+/// Whether no event waits.
+pub fn is_empty(conn: &mut Conn) -> Result<bool> {
+    let waiting = inbox::table.filter(inbox::state.eq("pending"));
+    Ok(!on_backend!(conn, c => diesel::select(diesel::dsl::exists(waiting)).get_result::<bool>(c))?)
+}
+
 /// How many events wait, and how many are stored at all.
 pub fn counts(conn: &mut Conn) -> Result<(i64, i64)> {
     let pending =
