@@ -39,7 +39,7 @@ CREATE TABLE outbox (
     waiting_since  BIGINT,           -- first refusal for want of a parent
     last_error     TEXT,
     updated_at     BIGINT  NOT NULL,
-    UNIQUE (org, sobject, external_id)
+    UNIQUE (org, external_id, sobject)
 );
 CREATE INDEX outbox_due ON outbox (org, due_at) WHERE state IN ('pending', 'leased');
 
