@@ -122,6 +122,12 @@ impl App {
         &self.store
     }
 
+    /// Acknowledges events without storing them. Only for the benchmark, which wants to know what storing costs.
+    pub fn storing_nothing(mut self) -> Self {
+        self.receiver.recorder = Recorder::storing_nothing();
+        self
+    }
+
     /// Takes requests on `listener` and, if asked for, runs the background work. Returns at once.
     pub fn start(self, listener: TcpListener, background: Background) -> Result<Running, Error> {
         let address = listener.local_addr()?;

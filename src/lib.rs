@@ -30,6 +30,7 @@ pub mod stripe;
 pub mod store;
 
 pub mod backoff;
+pub mod bench;
 pub mod clock;
 pub mod money;
 pub mod worker;

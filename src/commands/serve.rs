@@ -13,6 +13,15 @@ use crate::telemetry;
 
 /// Runs the service until SIGTERM or SIGINT.
 pub(super) async fn run(config: Config) -> Result<(), Failure> {
+    run_prepared(config, |app| app, Background::Running).await
+}
+
+/// The same with an application that `prepare` has changed.
+pub(super) async fn run_prepared(
+    config: Config,
+    prepare: impl FnOnce(App) -> App,
+    background: Background,
+) -> Result<(), Failure> {
     let mut stop = StopSignals::listen()?;
     telemetry::start(&config.log)?;
     for setting in &config.effective {
@@ -22,7 +31,7 @@ pub(super) async fn run(config: Config) -> Result<(), Failure> {
         Failure(format!("cannot listen on {} (server.bind): {error}", config.server.bind))
     })?;
     let app = tokio::task::spawn_blocking(|| App::assemble(config, Clock::system())).await??;
-    let running = app.start(listener, Background::Running)?;
+    let running = prepare(app).start(listener, background)?;
     tracing::info!(address = %running.address(), "ready");
     stop.wait().await;
     tracing::info!("stopping");

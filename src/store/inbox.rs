@@ -6,6 +6,7 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use super::connection::{Conn, on_backend};
 use super::error::Result;
 use super::schema::{events, inbox};
+use super::statement::Statement;
 
 /// An event as it is recorded.
 #[derive(Clone, Debug, Insertable)]
@@ -80,39 +81,33 @@ fn record_on_sqlite(c: &mut SqliteConnection, batch: &[NewEvent]) -> Result<Vec<
     Ok(new)
 }
 
-#[derive(QueryableByName)]
-struct Recorded {
-    #[diesel(sql_type = Text)]
-    event_id: String,
-    #[diesel(sql_type = Text)]
-    account: String,
-}
-
 /// One statement for every batch size; arrays travel as one parameter each.
 fn record_on_postgres(c: &mut PgConnection, batch: &[NewEvent]) -> Result<Vec<bool>> {
     fn column<'a, T>(batch: &'a [NewEvent], field: impl Fn(&'a NewEvent) -> T) -> Vec<T> {
         batch.iter().map(field).collect()
     }
-    let recorded: Vec<Recorded> = diesel::sql_query(
-        "WITH recorded AS ( \
-           INSERT INTO events (account, event_id, event_type, object_id, created, received_at, payload) \
-           SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[]) \
-           ON CONFLICT DO NOTHING RETURNING seq, event_id, account \
-         ), waiting AS ( \
-           INSERT INTO inbox (seq, state) SELECT seq, 'pending' FROM recorded \
-         ) SELECT event_id, account FROM recorded",
-    )
-    .bind::<Array<Text>, _>(column(batch, |e| e.account.as_str()))
-    .bind::<Array<Text>, _>(column(batch, |e| e.event_id.as_str()))
-    .bind::<Array<Text>, _>(column(batch, |e| e.event_type.as_str()))
-    .bind::<Array<Nullable<Text>>, _>(column(batch, |e| e.object_id.as_deref()))
-    .bind::<Array<BigInt>, _>(column(batch, |e| e.created))
-    .bind::<Array<BigInt>, _>(column(batch, |e| e.received_at))
-    .bind::<Array<Text>, _>(column(batch, |e| e.payload.as_str()))
-    .load(c)?;
-    let mut recorded: std::collections::HashSet<(String, String)> =
-        recorded.into_iter().map(|row| (row.event_id, row.account)).collect();
-    Ok(batch.iter().map(|e| recorded.remove(&(e.event_id.clone(), e.account.clone()))).collect())
+    let statement = Statement {
+        before: "WITH recorded AS ( \
+             INSERT INTO events (account, event_id, event_type, object_id, created, received_at, payload) \
+             SELECT * FROM unnest(",
+        values: (
+            column(batch, |e| e.account.as_str()).into_sql::<Array<Text>>(),
+            column(batch, |e| e.event_id.as_str()).into_sql::<Array<Text>>(),
+            column(batch, |e| e.event_type.as_str()).into_sql::<Array<Text>>(),
+            column(batch, |e| e.object_id.as_deref()).into_sql::<Array<Nullable<Text>>>(),
+            column(batch, |e| e.created).into_sql::<Array<BigInt>>(),
+            column(batch, |e| e.received_at).into_sql::<Array<BigInt>>(),
+            column(batch, |e| e.payload.as_str()).into_sql::<Array<Text>>(),
+        ),
+        after: ") ON CONFLICT DO NOTHING RETURNING seq, event_id, account \
+             ), waiting AS ( \
+               INSERT INTO inbox (seq, state) SELECT seq, 'pending' FROM recorded \
+             ) SELECT event_id, account FROM recorded",
+    };
+    let recorded: Vec<(String, String)> = statement.load(c)?;
+    let mut recorded: std::collections::HashSet<(&str, &str)> =
+        recorded.iter().map(|(event_id, account)| (event_id.as_str(), account.as_str())).collect();
+    Ok(batch.iter().map(|e| recorded.remove(&(e.event_id.as_str(), e.account.as_str()))).collect())
 }
 
 /// Any number all our processes agree on: who holds it maps.
@@ -173,6 +168,12 @@ pub fn replay(conn: &mut Conn, seq: i64) -> Result<bool> {
         .set(inbox::state.eq("pending"))
         .execute(c))?;
     Ok(rows == 1)
+}
+
+/// Whether no event waits.
+pub fn is_empty(conn: &mut Conn) -> Result<bool> {
+    let waiting = inbox::table.filter(inbox::state.eq("pending"));
+    Ok(!on_backend!(conn, c => diesel::select(diesel::dsl::exists(waiting)).get_result::<bool>(c))?)
 }
 
 /// How many events wait, and how many are stored at all.

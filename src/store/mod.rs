@@ -11,6 +11,7 @@ pub mod fetches;
 pub mod inbox;
 pub mod outbox;
 mod schema;
+mod statement;
 
 pub use connection::{Backend, Conn, Store};
 pub use error::{Error, Result};

@@ -8,11 +8,12 @@ use std::collections::HashMap;
 
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Text};
 
 use super::connection::{Conn, on_backend};
 use super::error::Result;
 use super::schema::outbox;
+use super::statement::Statement;
 
 /// How new a state is: the second of its event, the object's own progress within that second, and the event's id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,56 +149,79 @@ pub fn known(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<HashMa
         .collect())
 }
 
-/// Rows of one statement; ten values each stay far below SQLite's 32,766 variables.
-const MERGE_CHUNK: usize = 500;
+macro_rules! merge_from {
+    ($rows:literal) => {
+        concat!(
+            "INSERT INTO outbox (version, leased_version, state, lease, attempts, org, sobject, external_id, \
+               account, created, progress, event_id, fields, carried, parents, due_at, updated_at) \
+             SELECT 1, 0, 'pending', '', 0, arriving.* FROM ",
+            $rows
+        )
+    };
+}
+
+const MERGE_UNLESS_OLDER: &str = ")) AS arriving WHERE true \
+     ON CONFLICT (org, external_id, sobject) DO UPDATE SET \
+       account = excluded.account, created = excluded.created, progress = excluded.progress, \
+       event_id = excluded.event_id, fields = excluded.fields, carried = excluded.carried, \
+       parents = excluded.parents, \
+       version = outbox.version + 1, updated_at = excluded.updated_at, \
+       state = CASE outbox.state WHEN 'leased' THEN 'leased' ELSE 'pending' END, \
+       attempts = CASE WHEN outbox.state IN ('done', 'dead') THEN 0 ELSE outbox.attempts END, \
+       waiting_since = CASE WHEN outbox.state IN ('done', 'dead') THEN NULL ELSE outbox.waiting_since END, \
+       due_at = CASE WHEN outbox.state IN ('done', 'dead') THEN excluded.due_at ELSE outbox.due_at END \
+     WHERE (excluded.created, excluded.progress, excluded.event_id) \
+         >= (outbox.created, outbox.progress, outbox.event_id)";
 
 /// Writes states into their rows, unless they are older than what the row has; what is written is due now. A row
 /// that travels keeps its lease and is due again when the call ends; one that waits after a failure keeps its wait.
 pub fn merge(conn: &mut Conn, states: &[NewState], now_ms: i64) -> Result<()> {
-    for chunk in states.chunks(MERGE_CHUNK) {
-        let values = (0..chunk.len())
-            .map(|row| {
-                let p = |n: usize| row * 10 + n;
-                format!(
-                    "(${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, 1, 0, 'pending', '', 0, {now_ms}, {now_ms})",
-                    p(1), p(2), p(3), p(4), p(5), p(6), p(7), p(8), p(9), p(10)
-                )
-            })
-            .collect::<Vec<_>>()
-            .join(", ");
-        let statement = format!(
-            "INSERT INTO outbox (org, sobject, external_id, account, created, progress, event_id, fields, carried, parents, \
-               version, leased_version, state, lease, attempts, due_at, updated_at) \
-             VALUES {values} \
-             ON CONFLICT (org, external_id, sobject) DO UPDATE SET \
-               account = excluded.account, created = excluded.created, progress = excluded.progress, \
-               event_id = excluded.event_id, fields = excluded.fields, carried = excluded.carried, parents = excluded.parents, \
-               version = outbox.version + 1, updated_at = excluded.updated_at, \
-               state = CASE outbox.state WHEN 'leased' THEN 'leased' ELSE 'pending' END, \
-               attempts = CASE WHEN outbox.state IN ('done', 'dead') THEN 0 ELSE outbox.attempts END, \
-               waiting_since = CASE WHEN outbox.state IN ('done', 'dead') THEN NULL ELSE outbox.waiting_since END, \
-               due_at = CASE WHEN outbox.state IN ('done', 'dead') THEN excluded.due_at ELSE outbox.due_at END \
-             WHERE (excluded.created, excluded.progress, excluded.event_id) \
-                 >= (outbox.created, outbox.progress, outbox.event_id)"
-        );
-        on_backend!(conn, c => {
-            let mut query = diesel::sql_query(statement).into_boxed();
-            for state in chunk {
-                query = query
-                    .bind::<Text, _>(&state.org)
-                    .bind::<Text, _>(&state.sobject)
-                    .bind::<Text, _>(&state.external_id)
-                    .bind::<Text, _>(&state.account)
-                    .bind::<BigInt, _>(state.position.created)
-                    .bind::<BigInt, _>(state.position.progress)
-                    .bind::<Text, _>(&state.position.event_id)
-                    .bind::<Text, _>(&state.fields)
-                    .bind::<Text, _>(&state.carried)
-                    .bind::<Text, _>(&state.parents);
-            }
-            query.execute(c)
-        })?;
+    match conn {
+        Conn::Sqlite(c) => states.iter().try_for_each(|state| merge_on_sqlite(c, state, now_ms)),
+        Conn::Postgres(c) => merge_on_postgres(c, states, now_ms),
     }
+}
+
+fn merge_on_sqlite(c: &mut SqliteConnection, state: &NewState, now_ms: i64) -> Result<()> {
+    let NewState { org, sobject, external_id, account, position, fields, carried, parents } = state;
+    let values = (
+        org.into_sql::<Text>(),
+        sobject.into_sql::<Text>(),
+        external_id.into_sql::<Text>(),
+        account.into_sql::<Text>(),
+        position.created.into_sql::<BigInt>(),
+        position.progress.into_sql::<BigInt>(),
+        (&position.event_id).into_sql::<Text>(),
+        fields.into_sql::<Text>(),
+        carried.into_sql::<Text>(),
+        parents.into_sql::<Text>(),
+        now_ms.into_sql::<BigInt>(),
+        now_ms.into_sql::<BigInt>(),
+    );
+    Statement { before: merge_from!("(VALUES ("), values, after: MERGE_UNLESS_OLDER }.execute(c)?;
+    Ok(())
+}
+
+fn merge_on_postgres(c: &mut PgConnection, states: &[NewState], now_ms: i64) -> Result<()> {
+    fn column<'a, T>(states: &'a [NewState], field: impl Fn(&'a NewState) -> T) -> Vec<T> {
+        states.iter().map(field).collect()
+    }
+    let values = (
+        column(states, |s| s.org.as_str()).into_sql::<Array<Text>>(),
+        column(states, |s| s.sobject.as_str()).into_sql::<Array<Text>>(),
+        column(states, |s| s.external_id.as_str()).into_sql::<Array<Text>>(),
+        column(states, |s| s.account.as_str()).into_sql::<Array<Text>>(),
+        column(states, |s| s.position.created).into_sql::<Array<BigInt>>(),
+        column(states, |s| s.position.progress).into_sql::<Array<BigInt>>(),
+        column(states, |s| s.position.event_id.as_str()).into_sql::<Array<Text>>(),
+        column(states, |s| s.fields.as_str()).into_sql::<Array<Text>>(),
+        column(states, |s| s.carried.as_str()).into_sql::<Array<Text>>(),
+        column(states, |s| s.parents.as_str()).into_sql::<Array<Text>>(),
+        column(states, |_| now_ms).into_sql::<Array<BigInt>>(),
+        column(states, |_| now_ms).into_sql::<Array<BigInt>>(),
+    );
+    Statement { before: merge_from!("(SELECT * FROM unnest("), values, after: MERGE_UNLESS_OLDER }
+        .execute(c)?;
     Ok(())
 }
 

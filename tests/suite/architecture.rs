@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("api", &["stripe", "salesforce", "store", "money", "clock"]),
     ("sandbox", &["clock"]),
     ("app", &["*"]),
+    ("bench", &["*"]),
     ("commands", &["*"]),
 ];
 

@@ -1,0 +1,112 @@
+//! `paybridge bench`: what the service reaches on this machine, measured on itself, without anything outside it.
+//!
+//! It starts the real program as a process of its own, with a throwaway database on a real disk, and is the load. It must
+//! not change what it measures: all it needs of the service is a recorder that stores nothing, to compare with.
+#![expect(
+    clippy::float_arithmetic,
+    reason = "the benchmark divides events by seconds; it never sees an amount"
+)]
+
+mod database;
+mod deliver;
+mod events;
+mod ingest;
+mod latency;
+mod load;
+mod machine;
+mod process;
+mod report;
+mod service;
+mod start;
+
+use std::io;
+use std::path::PathBuf;
+
+use database::Engine;
+pub use report::Report;
+
+/// What is measured, and how much of it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Names of rows, or their beginnings; none stands for all.
+    pub rows: Vec<String>,
+    /// Rounds of each measurement; their median is reported.
+    pub rounds: usize,
+    /// Events of one round.
+    pub events: usize,
+    /// Records that wait for Salesforce, for the row `deliver`.
+    pub backlog: usize,
+    /// Where databases are put: a directory on a real disk.
+    pub directory: PathBuf,
+}
+
+/// A row of the table: something measured on a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Row {
+    what: What,
+    engine: Engine,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Ingest,
+    Latency,
+    Process,
+    Deliver,
+    Start,
+}
+
+impl Row {
+    fn all() -> impl Iterator<Item = Self> {
+        let all = [What::Ingest, What::Latency, What::Process, What::Deliver, What::Start];
+        all.into_iter()
+            .flat_map(|what| [Engine::Sqlite, Engine::Postgres].map(|engine| Self { what, engine }))
+            .filter(|row| !(row.what == What::Start && row.engine == Engine::Postgres))
+    }
+
+    fn name(self) -> String {
+        format!("{:?}-{:?}", self.what, self.engine).to_lowercase()
+    }
+}
+
+/// The names of all rows.
+pub fn row_names() -> Vec<String> {
+    Row::all().map(Row::name).collect()
+}
+
+/// Measures the rows one after the other and tells `progress` what it is doing.
+///
+/// Errors: a row that is not known, a directory in memory, and whatever keeps the service from running. Rows on PostgreSQL
+/// are left out, and `progress` is told, when its server is not installed.
+pub async fn run(options: &Options, progress: impl Fn(&str)) -> io::Result<Report> {
+    let rows = chosen(&options.rows)?;
+    machine::refuse_memory(&options.directory)?;
+    let mut report = Report::new(machine::describe(&options.directory)?);
+    for row in rows {
+        let name = row.name();
+        if row.engine == Engine::Postgres && database::postgres_binaries().is_none() {
+            progress(&format!("{name}: left out, no PostgreSQL server is installed (Debian: `postgresql`)"));
+            continue;
+        }
+        let told = |text: &str| progress(&format!("{name}: {text}"));
+        let figures = match row.what {
+            What::Ingest => ingest::measure(row.engine, options, told).await?,
+            What::Latency => latency::measure(row.engine, options, told).await?,
+            What::Process => process::measure(row.engine, options, told).await?,
+            What::Deliver => deliver::measure(row.engine, options, told).await?,
+            What::Start => start::measure(row.engine, options, told).await?,
+        };
+        report.add(&name, figures);
+    }
+    Ok(report)
+}
+
+fn chosen(asked: &[String]) -> io::Result<Vec<Row>> {
+    let names = row_names();
+    if let Some(unknown) = asked.iter().find(|begin| !names.iter().any(|name| name.starts_with(*begin))) {
+        let message = format!("there is no row `{unknown}`; there are {}", names.join(", "));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    let wanted = |row: &Row| asked.is_empty() || asked.iter().any(|begin| row.name().starts_with(begin));
+    Ok(Row::all().filter(wanted).collect())
+}

@@ -1,0 +1,142 @@
+//! Figures, and the table that shows them.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Everything that was measured, and on what.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    machine: Vec<(&'static str, String)>,
+    figures: Vec<Figure>,
+}
+
+/// One thing measured in several rounds.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Figure {
+    row: String,
+    what: &'static str,
+    unit: &'static str,
+    median: f64,
+    least: f64,
+    most: f64,
+    rounds: usize,
+    goal: Option<Goal>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Goal {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Report {
+    pub(super) fn new(machine: Vec<(&'static str, String)>) -> Self {
+        Self { machine, figures: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, row: &str, figures: Vec<Figure>) {
+        self.figures.extend(figures.into_iter().map(|figure| Figure { row: row.to_owned(), ..figure }));
+    }
+
+    /// The report for machines.
+    ///
+    /// Errors: a figure that is no number.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self)
+    }
+}
+
+impl Figure {
+    /// The median of `rounds`, which must not be empty.
+    pub(super) fn new(what: &'static str, unit: &'static str, mut rounds: Vec<f64>) -> Self {
+        rounds.sort_by(f64::total_cmp);
+        Self {
+            row: String::new(),
+            what,
+            unit,
+            median: rounds[rounds.len() / 2],
+            least: rounds[0],
+            most: rounds[rounds.len() - 1],
+            rounds: rounds.len(),
+            goal: None,
+        }
+    }
+
+    pub(super) fn at_least(self, goal: f64) -> Self {
+        Self { goal: Some(Goal::AtLeast(goal)), ..self }
+    }
+
+    pub(super) fn at_most(self, goal: f64) -> Self {
+        Self { goal: Some(Goal::AtMost(goal)), ..self }
+    }
+
+    fn judged(&self) -> String {
+        match self.goal {
+            None => String::new(),
+            Some(Goal::AtLeast(goal)) => {
+                format!("at least {} {}", number(goal), missed_unless(self.median >= goal))
+            }
+            Some(Goal::AtMost(goal)) => {
+                format!("at most {} {}", number(goal), missed_unless(self.median <= goal))
+            }
+        }
+    }
+}
+
+fn missed_unless(reached: bool) -> &'static str {
+    if reached { "✓" } else { "missed" }
+}
+
+/// A number with as many digits as mean something.
+fn number(value: f64) -> String {
+    match value.abs() {
+        large if large >= 1_000.0 => {
+            let digits = format!("{value:.0}");
+            let thousands = digits.len() - 3;
+            format!("{},{}", &digits[..thousands], &digits[thousands..])
+        }
+        middling if middling >= 100.0 => format!("{value:.0}"),
+        small if small >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+/// A table that is also Markdown.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, found) in &self.machine {
+            writeln!(f, "- {what}: {found}")?;
+        }
+        let titles = ["row", "what", "median", "unit", "least – most", "goal"].map(str::to_owned);
+        let mut lines = vec![titles];
+        lines.extend(self.figures.iter().map(|figure| {
+            let spread = if figure.rounds == 1 {
+                String::new()
+            } else {
+                format!("{} – {}", number(figure.least), number(figure.most))
+            };
+            let (what, unit) = (figure.what.to_owned(), figure.unit.to_owned());
+            [figure.row.clone(), what, number(figure.median), unit, spread, figure.judged()]
+        }));
+        let widths: [usize; 6] = std::array::from_fn(|column| {
+            lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
+        });
+        for (index, line) in lines.iter().enumerate() {
+            writeln!(f)?;
+            for (cell, width) in line.iter().zip(widths) {
+                write!(f, "| {cell:width$} ")?;
+            }
+            write!(f, "|")?;
+            if index == 0 {
+                writeln!(f)?;
+                for width in widths {
+                    write!(f, "| {} ", "-".repeat(width))?;
+                }
+                write!(f, "|")?;
+            }
+        }
+        writeln!(f)
+    }
+}
