@@ -28,7 +28,10 @@ use crate::worker::{self, Bell, Next, Step};
 use crate::{salesforce, stripe};
 
 /// How long background work may go on after the last request was answered.
-const WORKERS_STOP: Duration = Duration::from_millis(1_500);
+const WORKERS_STOP: Duration = Duration::from_millis(1_200);
+
+/// How long the last commit may take after that.
+const RECORDER_STOP: Duration = Duration::from_millis(400);
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -232,10 +235,10 @@ impl Running {
         if tokio::time::timeout(WORKERS_STOP, ends).await.is_err() {
             tracing::warn!("a call to Salesforce is still under way; its records will travel again");
         }
-        // The handlers held the last senders, so the thread has committed everything and ends.
-        let joined = tokio::task::spawn_blocking(move || self.recorder_thread.join()).await;
-        if !matches!(joined, Ok(Ok(()))) {
-            tracing::warn!("the recorder ended badly");
+        // The handlers held the last senders, so the thread has committed everything and ends, unless the database hangs.
+        let joined = tokio::task::spawn_blocking(move || self.recorder_thread.join());
+        if !matches!(tokio::time::timeout(RECORDER_STOP, joined).await, Ok(Ok(Ok(())))) {
+            tracing::warn!("the recorder did not end well; what it had not committed was not acknowledged");
         }
     }
 }

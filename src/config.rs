@@ -149,6 +149,17 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
+impl LogConfig {
+    /// Whether `text` can be the `level`.
+    ///
+    /// A lone word that is no level would be taken for the name of a module, and everything else be silent.
+    pub fn is_level(text: &str) -> bool {
+        let named = |word: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&word);
+        text.split(',').all(|part| part.contains('=') || named(&part.to_ascii_lowercase()))
+            && text.parse::<tracing_subscriber::filter::Targets>().is_ok()
+    }
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -209,6 +220,15 @@ impl Config {
                 settings.fault(&key, problem, origin);
             }
         }
+        for (org, config) in &salesforce {
+            // One call and what is split off it must end before its records may travel again.
+            if config.timeout * 4 > delivery.lease * 3 {
+                let key = format!("salesforce.{org}.timeout_ms");
+                let problem = "expected at most three quarters of delivery.lease_seconds".to_owned();
+                let origin = settings.origin(&key);
+                settings.fault(&key, problem, origin);
+            }
+        }
         settings.refuse_unknown();
         if settings.faults.is_empty() {
             let effective = settings.effective;
@@ -234,6 +254,8 @@ fn read_database(settings: &mut Settings) -> DatabaseConfig {
         ["sqlite://", "postgres://", "postgresql://"]
             .iter()
             .any(|scheme| url.len() > scheme.len() && url.starts_with(scheme))
+            // Each connection would have a database of its own.
+            && url != "sqlite://:memory:"
     };
     let url = if settings.is_set("database.url") || settings.is_set("database.url_file") {
         settings.secret("database.url", expected, known)
@@ -261,7 +283,7 @@ fn read_named<T>(
     for name in names {
         let prefix = format!("{section}.{name}");
         let legal = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-        if !legal || name.contains("__") {
+        if !legal || name.is_empty() || name.contains("__") {
             let problem = "expected a name of lower-case letters, digits and single underscores".to_owned();
             settings.fault(&prefix, problem, Origin::Default);
         }
@@ -277,7 +299,11 @@ fn read_stripe(settings: &mut Settings, prefix: &str) -> Option<StripeConfig> {
     let secret_key = settings.secret(
         &key("secret_key"),
         "a Stripe key that begins with sk_test_, sk_live_, rk_test_ or rk_live_",
-        |text| ["sk_test_", "sk_live_", "rk_test_", "rk_live_"].iter().any(|begin| text.starts_with(begin)),
+        |text| {
+            let rest =
+                ["sk_test_", "sk_live_", "rk_test_", "rk_live_"].iter().find_map(|b| text.strip_prefix(b));
+            rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()))
+        },
     );
     let webhook_secrets = settings.secrets(
         &key("webhook_secrets"),
@@ -289,7 +315,10 @@ fn read_stripe(settings: &mut Settings, prefix: &str) -> Option<StripeConfig> {
         &key("api_version"),
         STRIPE_API_VERSION.to_owned(),
         "a Stripe API version like `2026-10-28.endive`",
-        |text| (text.len() >= 10 && text.is_ascii()).then(|| text.to_owned()),
+        |text| {
+            let legal = text.len() >= 10 && text.bytes().all(|byte| byte.is_ascii_graphic());
+            legal.then(|| text.to_owned())
+        },
     );
     let timeout = milliseconds(settings, &key("timeout_ms"), 7_000, 100..=7_500);
     let org =
@@ -362,7 +391,7 @@ fn read_delivery(settings: &mut Settings) -> DeliveryConfig {
 fn read_log(settings: &mut Settings) -> LogConfig {
     LogConfig {
         level: settings.read("log.level", "info".to_owned(), "a level like `info`, or a filter", |text| {
-            text.parse::<tracing_subscriber::filter::Targets>().is_ok().then(|| text.to_owned())
+            LogConfig::is_level(text).then(|| text.to_owned())
         }),
         format: settings.read("log.format", LogFormat::Text, "`text` or `json`", |text| match text {
             "text" => Some(LogFormat::Text),
@@ -505,6 +534,27 @@ mod tests {
         pairs.push(("PAYBRIDGE__STRIPE__MAIN__SECRET_KEY", "sk_test_123"));
         let error = Config::load(None, environment(&pairs)).unwrap_err().to_string();
         assert!(error.contains("set twice"), "{error}");
+    }
+
+    #[test]
+    fn what_would_fail_later_or_silence_the_log_is_refused() {
+        for (key, value) in [
+            ("LOG__LEVEL", "verbose"),
+            ("LOG__LEVEL", ""),
+            ("LOG__LEVEL", "info,[x]"),
+            ("STRIPE__MAIN__SECRET_KEY", "sk_test_"),
+            ("STRIPE__MAIN__SECRET_KEY", "sk_test_a\nb"),
+            ("STRIPE__MAIN__API_VERSION", "2026-10-28.endive\tx"),
+            ("STRIPE____SECRET_KEY", "sk_test_1"),
+            ("DATABASE__URL", "sqlite://:memory:"),
+        ] {
+            let changed = (format!("{PREFIX}{key}"), value.to_owned());
+            let pairs = environment(&complete()).into_iter().chain([changed]);
+            assert!(Config::load(None, pairs).is_err(), "{key} = `{value}`");
+        }
+        for level in ["info", "DEBUG", "off", "info,paybridge::delivery=debug"] {
+            assert!(LogConfig::is_level(level), "{level}");
+        }
     }
 
     #[test]

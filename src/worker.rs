@@ -82,7 +82,8 @@ async fn run<S: Step>(step: Arc<S>, bell: Bell, clock: Clock, mut stop: watch::R
         tokio::select! {
             _ = rung.changed() => {}
             () = tokio::time::sleep(wait) => {}
-            _ = stop.changed() => {}
+            // Whoever could say stop is gone: nobody needs this work any more.
+            changed = stop.changed() => if changed.is_err() { return },
         }
     }
 }

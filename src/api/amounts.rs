@@ -29,6 +29,7 @@ pub(super) fn read(fields: &mut Fields, names: &AmountNames, least: i64) -> Opti
     let minor = fields.whole(names.minor, least..=999_999_999_999_999_999);
     let code = fields.text(names.currency, 3, "USD");
     let currency = match &code {
+        None if fields.has_fault(names.currency) => None,
         None => {
             fields.missing(names.currency, "a three-letter ISO currency code", "USD");
             None
@@ -143,6 +144,7 @@ mod tests {
             ("", vec!["currencyCode", "amount"]),
             (r#""amount":"1","currencyCode":"XXX""#, vec!["currencyCode"]),
             (r#""amount":"1""#, vec!["currencyCode"]),
+            (r#""amount":"1","currencyCode":"euro""#, vec!["currencyCode"]),
             (r#""amount":"1","amountMinor":100,"currencyCode":"USD""#, vec!["amount"]),
             (r#""amount":12.345,"currencyCode":"USD""#, vec!["amount"]),
             (r#""amount":"1,234.50","currencyCode":"USD""#, vec!["amount"]),

@@ -101,7 +101,10 @@ pub(super) struct Customer {
 /// Creates a customer.
 #[utoipa::path(
     post, path = "/v1/customers", operation_id = "createCustomer", tag = "customers",
-    request_body = CreateCustomerRequest,
+    // Works as it stands against the sandbox, so that a first try in Swagger UI does.
+    request_body(content = CreateCustomerRequest, example = json!({
+        "name": "Ada Brandt", "email": "ada@example.com", "salesforceRecordId": "001Kj000004NwRbIAK"
+    })),
     responses(
         (status = "2XX", description = "The customer.", body = Customer),
         (status = "4XX", description = "The request has to be changed.", body = problem::Body),

@@ -6,10 +6,13 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::problem::{Code, FieldProblem, Problem};
+
+/// So many members of one object are looked at; far more than any request has.
+const MOST_MEMBERS: usize = 100;
 
 /// The fields of one JSON object that nobody has asked for yet.
 #[derive(Debug)]
@@ -38,9 +41,12 @@ impl Fields {
 
     fn at(place: String, object: Object) -> Self {
         let mut fields = Self { place, left: Vec::new(), known: Vec::new(), faults: Vec::new() };
-        for (name, value) in object.0 {
-            if fields.left.iter().any(|(other, _)| *other == name) {
-                fields.fault(&name, "is there twice", None, None);
+        for (place, (name, value)) in object.0.into_iter().enumerate() {
+            if place == MOST_MEMBERS {
+                let expected = format!("at most {MOST_MEMBERS} fields");
+                fields.fault(&excerpt(&name), "is one field too many", Some(&expected), None);
+            } else if fields.left.iter().any(|(other, _)| *other == name) {
+                fields.fault(&excerpt(&name), "is there twice", Some("each field once"), None);
             } else {
                 fields.left.push((name, value));
             }
@@ -120,7 +126,14 @@ impl Fields {
         match serde_json::from_str(value.get()) {
             Ok(value) => Some(value),
             Err(_) => {
-                self.fault(name, format!("is {}", kind_of(&value)), Some(expected), Some(example));
+                let problem = match kind_of(&value) {
+                    // JSON can spell half a character, which no text has.
+                    "text" if expected == "text" => {
+                        "has half a character (`\\u` and a lone surrogate)".to_owned()
+                    }
+                    kind => format!("is {kind}"),
+                };
+                self.fault(name, problem, Some(expected), Some(example));
                 None
             }
         }
@@ -221,6 +234,7 @@ impl Fields {
 
     fn refuse_unknown(&mut self) {
         for (name, _) in std::mem::take(&mut self.left) {
+            let name = excerpt(&name);
             let near =
                 self.known.iter().map(|known| (strsim::damerau_levenshtein(known, &name), *known)).min();
             let expected = match near {
@@ -229,7 +243,7 @@ impl Fields {
                 }
                 _ => format!("one of {}", self.known.join(", ")),
             };
-            self.fault(&excerpt(&name), "is not a field of this request", Some(&expected), None);
+            self.fault(&name, "is not a field of this request", Some(&expected), None);
         }
     }
 }
@@ -256,7 +270,7 @@ fn kind_of(value: &RawValue) -> &'static str {
     }
 }
 
-/// The members of a JSON object in their order, doubled ones included.
+/// The members of a JSON object in their order, doubled ones included, up to one more than [`MOST_MEMBERS`].
 struct Object(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Object {
@@ -272,9 +286,11 @@ impl<'de> Deserialize<'de> for Object {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
+                while members.len() <= MOST_MEMBERS {
+                    let Some(member) = map.next_entry()? else { return Ok(Object(members)) };
                     members.push(member);
                 }
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                 Ok(Object(members))
             }
         }
@@ -307,6 +323,26 @@ mod tests {
         assert_eq!(named, expected);
         let suggestion = problem.errors.last().and_then(|error| error.expected.as_deref());
         assert_eq!(suggestion, Some("did you mean `email`?"));
+    }
+
+    #[test]
+    fn a_flood_of_fields_gets_a_short_answer() {
+        let flood: Vec<_> = (0..20_000).map(|n| format!(r#""f{n}":1"#)).collect();
+        let fields = Fields::parse(format!("{{{}}}", flood.join(",")).as_bytes()).unwrap();
+        let problem = fields.finish(Some(())).unwrap_err();
+        assert_eq!(problem.errors.len(), MOST_MEMBERS + 1);
+        assert_eq!(problem.errors[0].field, "f100");
+
+        let long = "x".repeat(10_000);
+        let fields = Fields::parse(format!(r#"{{"{long}":1,"{long}":1}}"#).as_bytes()).unwrap();
+        assert!(fields.finish(Some(())).unwrap_err().detail.len() < 500);
+    }
+
+    #[test]
+    fn half_a_character_is_no_text() {
+        let mut fields = Fields::parse(br#"{"name":"\ud800"}"#).unwrap();
+        assert_eq!(fields.text("name", 10, "Ada"), None);
+        assert!(fields.finish(Some(())).unwrap_err().detail.contains("half a character"));
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub(super) fn read(fields: &mut Fields, links: Metadata) -> Metadata {
         let key = pair.text("key", 40, "costCenter");
         let value = pair.text("value", 500, "4711");
         match &key {
+            None if pair.has_fault("key") => {}
             None => pair.missing("key", "text", "costCenter"),
             Some(key) if key.contains(['[', ']']) => {
                 pair.fault("key", "has square brackets", Some("a key without them"), Some("costCenter"));

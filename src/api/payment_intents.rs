@@ -164,7 +164,11 @@ pub(super) struct PaymentIntent {
 /// A declined payment is a 402 `payment_declined` with the bank's reason and the id of the payment intent that remains.
 #[utoipa::path(
     post, path = "/v1/payment-intents", operation_id = "createPaymentIntent", tag = "payments",
-    request_body = CreatePaymentIntentRequest,
+    // Works as it stands against the sandbox, so that a first try in Swagger UI does.
+    request_body(content = CreatePaymentIntentRequest, example = json!({
+        "amount": "49.00", "currencyCode": "EUR", "paymentMethodId": "pm_card_visa", "confirm": true,
+        "salesforceRecordId": "006Kj000002NwArIAK"
+    })),
     responses(
         (status = "2XX", description = "The payment.", body = PaymentIntent),
         (status = "4XX", description = "The request has to be changed, or the payment was declined.", body = problem::Body),

@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
+use super::fields::excerpt;
 use super::stripe_fields;
 use crate::{store, stripe};
 
@@ -254,27 +255,32 @@ impl Problem {
                 Code::RateLimited,
                 "Stripe asks to slow down; nothing was done, repeat in a few seconds",
             ),
-            stripe::Error::Unreachable { failure, outcome_unknown, .. } => {
+            stripe::Error::Unreachable { failure, outcome_unknown, should_retry, .. } => {
                 let code = match failure {
                     stripe::Failure::Connect => Code::StripeUnreachable,
                     stripe::Failure::Timeout => Code::StripeTimeout,
                     stripe::Failure::Broken | stripe::Failure::Status(_) => Code::StripeFailed,
                 };
-                Self::new(
-                    code,
-                    if *outcome_unknown {
+                let detail = match (*outcome_unknown, *should_retry) {
+                    (true, Some(false)) => {
+                        "the request may have taken effect, and Stripe gives this answer again for the same idempotency \
+                         key; look in Stripe before sending another key"
+                    }
+                    (true, _) => {
                         "the request may have taken effect; repeat it with the same idempotency key to find out"
-                    } else {
-                        "nothing was done; repeat the request later"
-                    },
-                )
+                    }
+                    (false, Some(false)) => "nothing was done; Stripe says that repeating does not help",
+                    (false, _) => "nothing was done; repeat the request later",
+                };
+                Self::new(code, detail)
             }
             stripe::Error::Unreadable { .. } => {
                 Self::new(Code::StripeUnreadable, "the operators of this service find the reason in its log")
             }
-            stripe::Error::Unaddressable(text) => {
-                Self::new(Code::ResourceMissing, format!("`{text}` is not the id of a Stripe object"))
-            }
+            stripe::Error::Unaddressable(text) => Self::new(
+                Code::ResourceMissing,
+                format!("`{}` is not the id of a Stripe object", excerpt(text)),
+            ),
         };
         if matches!(problem.code, Code::StripeUnreadable | Code::StripeCredentialsRefused) {
             tracing::error!(code = problem.code.name(), %error, stripe.request_id = error.request_id(), "a person has to look at Stripe's answer");
@@ -410,6 +416,19 @@ mod tests {
         }
         assert!(!rejected(401, "", "", None).detail.contains("sk_test"));
         assert_eq!(rejected(400, "", "", Some("items[0][price]")).errors[0].field, "items[0].priceId");
+    }
+
+    #[test]
+    fn nobody_is_told_to_repeat_what_is_not_retryable() {
+        for (outcome_unknown, should_retry) in
+            [(true, None), (true, Some(false)), (false, None), (false, Some(false)), (true, Some(true))]
+        {
+            let failure = stripe::Failure::Status(500);
+            let error =
+                stripe::Error::Unreachable { failure, outcome_unknown, should_retry, request_id: None };
+            let problem = Problem::changing(&error);
+            assert_eq!(problem.detail.contains("repeat "), problem.retryable, "{problem:?}");
+        }
     }
 
     #[test]

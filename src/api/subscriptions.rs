@@ -188,7 +188,10 @@ pub(super) struct SubscriptionItem {
 /// Creates a subscription.
 #[utoipa::path(
     post, path = "/v1/subscriptions", operation_id = "createSubscription", tag = "subscriptions",
-    request_body = CreateSubscriptionRequest,
+    request_body(content = CreateSubscriptionRequest, example = json!({
+        "customerId": "cus_NffrFeUfNV2Hib", "items": [{ "priceId": "price_sandbox_monthly", "quantity": 3 }],
+        "paymentBehavior": "default_incomplete"
+    })),
     responses(
         (status = "2XX", description = "The subscription.", body = Subscription),
         (status = "4XX", description = "The request has to be changed, or the payment was declined.", body = problem::Body),

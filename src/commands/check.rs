@@ -36,9 +36,6 @@ pub(super) async fn run(
     for setting in &config.effective {
         println!("  {} = {}  ({})", setting.key, setting.shown, setting.origin);
     }
-    if options.offline {
-        return ExitCode::SUCCESS;
-    }
     let mut good = true;
     let mut tell = |what: String, result: Result<String, String>| match result {
         Ok(found) => println!("ok    {what}: {found}"),
@@ -47,6 +44,13 @@ pub(super) async fn run(
             println!("FAULT {what}: {problem}");
         }
     };
+    if options.offline {
+        for (name, org) in &config.salesforce {
+            let key = salesforce::Client::new(org, Clock::system()).map_err(|error| error.to_string());
+            tell(format!("salesforce.{name}"), key.map(|_client| "the private key can sign".to_owned()));
+        }
+        return if good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     tell("database".to_owned(), check_database(&config).await);
     for (name, account) in &config.stripe {
         let found = match stripe::Client::new(account) {
@@ -66,10 +70,12 @@ pub(super) async fn run(
 }
 
 async fn check_database(config: &Config) -> Result<String, String> {
-    let (url, connections) = (config.database.url.clone(), config.database.connections);
-    let opened = tokio::task::spawn_blocking(move || Store::open(&url, connections)).await;
-    match opened {
-        Ok(Ok(store)) => Ok(format!("{:?}, tables up to date", store.backend())),
+    let url = config.database.url.clone();
+    match tokio::task::spawn_blocking(move || Store::pending_migrations(&url)).await {
+        Ok(Ok((backend, 0))) => Ok(format!("{backend:?}, tables up to date")),
+        Ok(Ok((backend, pending))) => Ok(format!(
+            "{backend:?}, {pending} migrations to apply: the next start does it, or `paybridge migrate`"
+        )),
         Ok(Err(error)) => Err(super::Failure::from(error).0),
         Err(error) => Err(error.to_string()),
     }

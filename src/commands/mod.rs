@@ -1,6 +1,7 @@
 //! What a person can ask for on the command line: one file for each command. They may use everything.
 #![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
+mod bench;
 mod check;
 mod dead_letters;
 mod healthcheck;
@@ -50,6 +51,14 @@ enum Command {
     Openapi,
     /// Ask a running service whether it works; for containers
     Healthcheck(healthcheck::Options),
+    /// Measure the service on this machine
+    Bench(bench::Options),
+    /// The service as `bench` starts it to compare
+    #[command(hide = true)]
+    BenchService {
+        /// How much of it runs
+        part: bench::Part,
+    },
 }
 
 /// An error with all its causes, for the last line a person sees.
@@ -85,6 +94,8 @@ pub async fn run(arguments: Arguments, environment: Vec<(String, String)>) -> Ex
         }
         Some(Command::Healthcheck(options)) => healthcheck::run(&options).await,
         Some(Command::DeadLetters(action)) => with(load(), |config| dead_letters::run(config, action)).await,
+        Some(Command::Bench(options)) => bench::run(options).await,
+        Some(Command::BenchService { part }) => with(load(), |config| bench::serve_part(config, part)).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::ExposeSecret;
 
 use super::Failure;
-use super::serve::until_told_to_stop;
+use super::serve::StopSignals;
 use crate::api::{Scope, issue_known};
 use crate::app::{App, Background};
 use crate::clock::Clock;
@@ -30,7 +30,7 @@ pub(super) struct Options {
     #[arg(long, default_value_t = 8082)]
     salesforce_port: u16,
     /// What is logged: `warn`, `info`, `debug`
-    #[arg(long, default_value = "warn")]
+    #[arg(long, default_value = "warn", value_parser = parse_level)]
     log: String,
 }
 
@@ -38,6 +38,12 @@ impl Default for Options {
     fn default() -> Self {
         Self { port: 8080, stripe_port: 8081, salesforce_port: 8082, log: "warn".to_owned() }
     }
+}
+
+fn parse_level(text: &str) -> Result<String, String> {
+    LogConfig::is_level(text)
+        .then(|| text.to_owned())
+        .ok_or_else(|| "levels are error, warn, info, debug".to_owned())
 }
 
 /// Known to everybody, and valid nowhere else: the sandbox listens on loopback only.
@@ -50,6 +56,7 @@ const USERNAME: &str = "paybridge@sandbox.example";
 
 /// Runs until Ctrl-C. Every start begins empty.
 pub(super) async fn run(options: &Options) -> Result<(), Failure> {
+    let mut stop = StopSignals::listen()?;
     telemetry::start(&LogConfig { level: options.log.clone(), format: LogFormat::Text })?;
     let clock = Clock::system();
     let keys = tokio::task::spawn_blocking(Keys::generate)
@@ -88,9 +95,10 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     stripe.deliver_to(format!("http://{address}/webhooks/stripe"));
     stripe.deliver_in_background();
     println!("{}", welcome(address, &stripe.base_url(), &org.base_url(), token.expose_secret()));
-    until_told_to_stop().await?;
-    stripe.stop().await;
+    stop.wait().await;
+    // The service first: what it has in flight still needs both.
     running.stop().await;
+    stripe.stop().await;
     org.stop().await;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
 use crate::app::{App, Background};
@@ -13,6 +13,7 @@ use crate::telemetry;
 
 /// Runs the service until SIGTERM or SIGINT.
 pub(super) async fn run(config: Config) -> Result<(), Failure> {
+    let mut stop = StopSignals::listen()?;
     telemetry::start(&config.log)?;
     for setting in &config.effective {
         tracing::debug!("{} = {} ({})", setting.key, setting.shown, setting.origin);
@@ -23,7 +24,7 @@ pub(super) async fn run(config: Config) -> Result<(), Failure> {
     let app = tokio::task::spawn_blocking(|| App::assemble(config, Clock::system())).await??;
     let running = app.start(listener, Background::Running)?;
     tracing::info!(address = %running.address(), "ready");
-    until_told_to_stop().await?;
+    stop.wait().await;
     tracing::info!("stopping");
     running.stop().await;
     tracing::info!("stopped");
@@ -37,12 +38,24 @@ pub(super) async fn migrate(config: Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits for SIGTERM (an orchestrator) or SIGINT (Ctrl-C).
-pub(super) async fn until_told_to_stop() -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM (an orchestrator) and SIGINT (Ctrl-C).
+#[derive(Debug)]
+pub(super) struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// From now on these signals no longer end the process by themselves; call it before anything that must be tidied up.
+    pub(super) fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    /// Waits for the first.
+    pub(super) async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -24,7 +24,7 @@ pub struct Packed {
     pub left_over: Vec<Leased>,
 }
 
-/// Packs rows into one call. When there are more collections than fit, the fullest go, parents first among equals.
+/// Packs rows into one call, parents first. What does not fit, children rather than parents, is for another call.
 /// `parents_first` names the objects, each after those that it can point to; others come after these.
 pub fn pack(mut rows: Vec<Leased>, parents_first: &[Arc<str>]) -> Packed {
     let rank =
@@ -43,10 +43,8 @@ pub fn pack(mut rows: Vec<Leased>, parents_first: &[Arc<str>]) -> Packed {
             _ => collections.push(vec![row]),
         }
     }
-    while collections.len() > COLLECTIONS {
-        let smallest = (0..collections.len()).rev().min_by_key(|i| collections[*i].len()).unwrap_or(0);
-        left_over.extend(collections.remove(smallest));
-    }
+    // Cut at the end: what is left over are children, which could not arrive before their parents anyway.
+    left_over.extend(collections.drain(collections.len().min(COLLECTIONS)..).flatten());
     Packed { collections, left_over }
 }
 
@@ -69,6 +67,7 @@ mod tests {
             parents: "[]".to_owned(),
             attempts: 1,
             waiting_since: None,
+            due_at: 0,
         };
         (0..count).map(row).collect()
     }
@@ -105,9 +104,10 @@ mod tests {
         let packed = pack(rows("Stripe_Charge__c", 1_000), &order());
         assert_eq!(shape(&packed), [("Stripe_Charge__c", 200); 5]);
         let mixed =
-            [rows("Stripe_Customer__c", 10), rows("Stripe_Charge__c", 801), rows("Stripe_Refund__c", 189)];
+            [rows("Stripe_Charge__c", 801), rows("Stripe_Refund__c", 189), rows("Stripe_Customer__c", 10)];
         let packed = pack(mixed.concat(), &order());
-        assert_eq!(shape(&packed)[0], ("Stripe_Charge__c", 200));
-        assert_eq!((packed.collections.len(), packed.left_over.len()), (5, 11));
+        let charges = [("Stripe_Charge__c", 200); 4];
+        assert_eq!(shape(&packed), [&[("Stripe_Customer__c", 10)], charges.as_slice()].concat());
+        assert_eq!(packed.left_over.len(), 190, "children wait rather than parents");
     }
 }

@@ -1,8 +1,8 @@
 //! One batch → Salesforce → a verdict for each change → the outbox.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -37,9 +37,16 @@ pub struct Delivery {
 struct Lane {
     /// Calls that failed as a whole, one after the other.
     failures: u32,
+    /// Calls carry half as many records for each; grows with failures, goes back with successes.
+    halvings: u32,
+    /// A person was told.
+    alerted: bool,
     /// Nothing is sent before.
     closed_until: Option<OffsetDateTime>,
 }
+
+/// After so many halvings a call of a thousand records carries one.
+const LAST_HALVING: u32 = 10;
 
 /// A row with what became of it.
 type Judged = (Leased, Outcome);
@@ -69,24 +76,40 @@ impl Delivery {
         let now_ms = unix_ms(self.clock.now());
         let until_ms = unix_ms(self.clock.now() + self.config.lease);
         let (org, lease) = (self.org.clone(), lease.to_owned());
-        let limit = i64::try_from(batch::CALL_LIMIT).unwrap_or(i64::MAX);
+        let limit = i64::try_from(batch::CALL_LIMIT >> self.lane().halvings).unwrap_or(1).max(1);
         self.store.write(move |conn| outbox::lease(conn, &org, &lease, now_ms, until_ms, limit)).await
     }
 
-    /// Sends what fits into one call. A request that is refused as a whole is split until the culprit is alone.
+    /// Sends what fits into one call. A request that is refused as a whole is split until the culprit is alone, or until the
+    /// lease might end during a call, or the day's share is used up: the rest is sent another time.
     async fn send(&self, collections: Vec<Vec<Leased>>) -> (Vec<Judged>, Vec<Leased>, Option<Error>) {
+        let began = Instant::now();
         let (mut judged, mut unsent) = (Vec::new(), Vec::new());
         let mut stack = vec![collections];
         while let Some(call) = stack.pop() {
+            if !judged.is_empty()
+                && (began.elapsed() > self.config.lease / 4 || self.client.budget_is_spent())
+            {
+                unsent.extend(call.into_iter().flatten());
+                continue;
+            }
             match self.client.upsert(&as_collections(&call)).await {
                 Ok(outcomes) => judged.extend(call.into_iter().flatten().zip(outcomes.into_iter().flatten())),
-                Err(Error::Rejected { status, code, message }) => match split(call) {
-                    Split::Halves(first, second) => stack.extend([second, first]),
-                    Split::Alone(row) => {
-                        let message = format!("the request was refused with {status}: {message}");
-                        judged.push((row, Outcome::Refused { code, message, fields: Vec::new() }));
+                Err(Error::Rejected { status, code, message }) if speaks_of_records(&code) => {
+                    match split(call) {
+                        Split::Halves(first, second) => stack.extend([second, first]),
+                        Split::Alone(row) => {
+                            let message = format!("the request was refused with {status}: {message}");
+                            judged.push((row, refused(code, message)));
+                        }
                     }
-                },
+                }
+                Err(error) if self.is_the_records_fault(&call, &error).await => {
+                    let message = format!("the org answers, but not when this record is sent: {error}");
+                    let code = "NO_ANSWER".to_owned();
+                    let row = call.into_iter().flatten();
+                    judged.extend(row.map(|row| (row, refused(code.clone(), message.clone()))));
+                }
                 Err(error) => {
                     unsent.extend(call.into_iter().flatten());
                     unsent.extend(stack.drain(..).flatten().flatten());
@@ -97,6 +120,18 @@ impl Delivery {
         (judged, unsent, None)
     }
 
+    /// Whether a call of one record, the last halving, failed although the org is there.
+    async fn is_the_records_fault(&self, call: &[Vec<Leased>], error: &Error) -> bool {
+        let alone = call.iter().map(Vec::len).sum::<usize>() == 1 && self.lane().halvings >= LAST_HALVING;
+        alone
+            && matches!(error, Error::Unreachable(_) | Error::Unreadable(_))
+            && self.client.check_limits().await.is_ok()
+    }
+
+    fn lane(&self) -> MutexGuard<'_, Lane> {
+        self.lane.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Closes the lane for a while. A fault that only a person can mend is an error, said once; others are warnings.
     fn close_lane(
         &self,
@@ -104,15 +139,19 @@ impl Delivery {
         needs_a_person: bool,
         retry_after: Option<Duration>,
     ) -> OffsetDateTime {
-        let mut lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lane = self.lane();
         lane.failures += 1;
+        if lane.failures > 2 {
+            lane.halvings = (lane.halvings + 1).min(LAST_HALVING);
+        }
         let jittered =
             backoff::wait(lane.failures, self.config.backoff, self.config.backoff_limit, fastrand::u64(..));
         let until =
             self.clock.now() + jittered.max(retry_after.unwrap_or(Duration::ZERO)) + Duration::from_millis(1);
         lane.closed_until = Some(until);
         let (org, failures) = (self.org.as_str(), lane.failures);
-        if needs_a_person && failures == 1 {
+        if needs_a_person && !lane.alerted {
+            lane.alerted = true;
             tracing::error!(org, %until, "delivery stopped until somebody mends this; nothing is lost: {reason}");
         } else {
             tracing::warn!(org, failures, %until, "delivery waits; nothing is lost: {reason}");
@@ -121,16 +160,15 @@ impl Delivery {
     }
 
     fn open_lane(&self) {
-        let mut lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lane = self.lane();
         if lane.failures > 0 {
             tracing::info!(org = self.org, "delivery goes on");
         }
-        *lane = Lane::default();
+        *lane = Lane { halvings: lane.halvings.saturating_sub(1), ..Lane::default() };
     }
 
     fn closed_until(&self) -> Option<OffsetDateTime> {
-        let lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner);
-        lane.closed_until.filter(|until| *until > self.clock.now())
+        self.lane().closed_until.filter(|until| *until > self.clock.now())
     }
 
     /// Writes the verdicts down. Gives whether a parent has to be read, and why the lane must stop, if it must.
@@ -186,7 +224,7 @@ impl Step for Delivery {
                 return Next::Idle;
             }
         };
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let Packed { collections, left_over } = batch::pack(rows, &self.parents_first);
         let (judged, mut unsent, error) = self.send(collections).await;
         let (sent, waiting) = (judged.len(), unsent.len());
@@ -240,6 +278,8 @@ fn record(
     now: OffsetDateTime,
 ) -> store::Result<(bool, Option<String>)> {
     let now_ms = unix_ms(now);
+    let ids: Vec<i64> = judged.iter().map(|(row, _)| row).chain(unsent).map(|row| row.id).collect();
+    outbox::lock(conn, &ids)?;
     let (mut done, mut released, mut orphans, mut stop) = (Vec::new(), Vec::new(), Vec::new(), None);
     for (row, outcome) in judged {
         let reason = describe(outcome);
@@ -255,11 +295,16 @@ fn record(
                 outbox::retry_at(conn, lease, row.id, due_ms, None, &reason)?;
             }
             Verdict::WaitForParent if patient => {
+                // The longer it has waited, the longer it may wait on.
+                let waited = Duration::from_millis(u64::try_from(now_ms - waiting_since).unwrap_or(0));
+                let base = waited.max(config.backoff);
+                let wait = backoff::wait(1, base, config.backoff_limit, fastrand::u64(..));
+                let due_ms = unix_ms(now + wait) + 1;
                 outbox::retry_at(conn, lease, row.id, due_ms, Some(waiting_since), &reason)?;
                 orphans.push(row);
             }
             Verdict::StopLane => {
-                released.push(row.id);
+                released.push(row);
                 stop = Some(format!("{} {}: {reason}", row.sobject, row.external_id));
             }
             Verdict::Retry | Verdict::WaitForParent | Verdict::DeadLetter => {
@@ -268,9 +313,12 @@ fn record(
             }
         }
     }
-    released.extend(unsent.iter().map(|row| row.id));
+    released.extend(unsent);
     outbox::complete(conn, lease, &done, now_ms)?;
-    outbox::release(conn, lease, &released, now_ms)?;
+    // Back at their place in the queue, before what came later.
+    let due_ms = released.iter().map(|row| row.due_at).min().unwrap_or(now_ms);
+    let released: Vec<i64> = released.iter().map(|row| row.id).collect();
+    outbox::release(conn, lease, &released, due_ms)?;
     let wanted = unseen_parents(conn, org, &orphans)?;
     fetches::request(conn, &wanted, now_ms)?;
     Ok((!wanted.is_empty(), stop))
@@ -289,6 +337,8 @@ fn unseen_parents(conn: &mut Conn, org: &str, orphans: &[&Leased]) -> store::Res
             object: parent.object,
             object_id: parent.id,
             reason: "a record points to it and no event spoke of it",
+            not_before_ms: 0,
+            event_seq: None,
         }));
     }
     Ok(wanted)
@@ -310,6 +360,16 @@ fn as_collections(call: &[Vec<Leased>]) -> Vec<Collection<'_>> {
     call.iter()
         .map(|rows| Collection { sobject: &rows[0].sobject, records: rows.iter().map(record).collect() })
         .collect()
+}
+
+fn refused(code: String, message: String) -> Outcome {
+    Outcome::Refused { code, message, fields: Vec::new() }
+}
+
+/// Whether a refusal of the whole request can be some record's fault. An org that is not set up refuses each alike, and
+/// asking for each alone would cost the day's requests.
+fn speaks_of_records(code: &str) -> bool {
+    judge(&refused(code.to_owned(), String::new())) != Verdict::StopLane
 }
 
 enum Split {

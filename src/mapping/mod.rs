@@ -85,6 +85,9 @@ pub enum Error {
     /// The body is not what Stripe's schema promises.
     #[error("the event cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),
+    /// An id is none of Stripe's, and nothing can be kept under it.
+    #[error("an id of the object or of one it points to is not one of Stripe's")]
+    Identifier,
     /// An amount is none.
     #[error("{id}: {error}")]
     Amount {
@@ -150,14 +153,24 @@ impl Mapping {
         let (Some(kind), Some(name)) = (self.plans.kinds.get(object), self.names.get(object)) else {
             return Ok(Mapped::Changes(Vec::new()));
         };
-        if event.api_version.as_deref().is_some_and(|version| version != api_version) {
+        if event.api_version.as_deref().is_some_and(|version| version != api_version) && plausible(id) {
             return Ok(Mapped::Foreign(Parent { object: object.to_owned(), id: id.to_owned() }));
         }
         let occasion = Occasion { object: Arc::clone(name), event_id: &event.id, created: event.created };
         let found = kind.paths.read(payload)?;
         let changes = kind.plans.iter().map(|plan| plan.apply(&occasion, &kind.paths, &found));
-        Ok(Mapped::Changes(changes.filter_map(Result::transpose).collect::<Result<_, _>>()?))
+        let changes: Vec<Change> = changes.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        let parents = changes.iter().flat_map(|change| &change.parents).map(|parent| parent.id.as_str());
+        if !changes.iter().map(|change| change.external_id.as_str()).chain(parents).all(plausible) {
+            return Err(Error::Identifier);
+        }
+        Ok(Mapped::Changes(changes))
     }
+}
+
+/// Stripe's ids have at most 255 characters; the databases and Salesforce take no others.
+fn plausible(id: &str) -> bool {
+    (1..=255).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]

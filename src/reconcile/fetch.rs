@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use time::OffsetDateTime;
 
 use crate::backoff;
 use crate::clock::{Clock, unix_ms};
@@ -70,13 +71,25 @@ impl Fetcher {
     async fn fetch(&self, due: Due) -> store::Result<()> {
         let Some(source) = self.accounts.get(&due.account) else {
             tracing::warn!(account = due.account, "fetch dropped: the account is not configured any more");
-            return self.store.write(move |conn| fetches::complete(conn, due.id)).await;
+            return self.store.write(move |conn| fetches::complete(conn, &due)).await;
         };
+        let asked = Instant::now();
         match source.client.fetch(&due.object, &due.object_id).await {
-            Ok(fetched) => self.record(source, due, &fetched).await,
+            Ok(fetched) => {
+                let read_at = began_at(fetched.answered_at, asked.elapsed());
+                self.record(source, due, &fetched, read_at).await
+            }
             Err(error) if gone(&error) => {
                 tracing::warn!(object = due.object, object.id = due.object_id, "Stripe has no such object");
-                self.store.write(move |conn| fetches::complete(conn, due.id)).await
+                let reason = format!("Stripe has no {} `{}` to read in its place", due.object, due.object_id);
+                self.store
+                    .write(move |conn| {
+                        if let Some(seq) = due.event_seq {
+                            inbox::dead_letter_again(conn, seq, &reason)?;
+                        }
+                        fetches::complete(conn, &due)
+                    })
+                    .await
             }
             Err(error) => {
                 let attempt = u32::try_from(due.attempts + 1).unwrap_or(1);
@@ -89,11 +102,17 @@ impl Fetcher {
         }
     }
 
-    async fn record(&self, source: &Source, due: Due, fetched: &Fetched) -> store::Result<()> {
+    async fn record(
+        &self,
+        source: &Source,
+        due: Due,
+        fetched: &Fetched,
+        read_at: OffsetDateTime,
+    ) -> store::Result<()> {
         let corrupt = |error: serde_json::Error| store::Error::Corrupt(Box::new(error));
         let event_id = format!("fetch_{}", uuid::Uuid::now_v7().simple());
         let kind = format!("{}.fetched", due.object);
-        let created = fetched.answered_at.unix_timestamp();
+        let created = read_at.unix_timestamp();
         let payload = serde_json::to_string(&FetchedEvent {
             id: &event_id,
             object: "event",
@@ -105,10 +124,10 @@ impl Fetcher {
         })
         .map_err(corrupt)?;
         let event = NewEvent {
-            account: due.account,
+            account: due.account.clone(),
             event_id,
             event_type: kind,
-            object_id: Some(due.object_id),
+            object_id: Some(due.object_id.clone()),
             created,
             received_at: unix_ms(self.clock.now()),
             payload,
@@ -116,7 +135,7 @@ impl Fetcher {
         self.store
             .write(move |conn| {
                 inbox::record(conn, std::slice::from_ref(&event))?;
-                fetches::complete(conn, due.id)
+                fetches::complete(conn, &due)
             })
             .await?;
         self.inbox.ring();
@@ -151,6 +170,12 @@ impl Step for Fetcher {
             Next::Idle
         })
     }
+}
+
+/// When a read began, by Stripe's clock. It is dated by its beginning: what changes while Stripe answers has an event of
+/// that time or later, which must win.
+fn began_at(answered_at: OffsetDateTime, took: Duration) -> OffsetDateTime {
+    answered_at - took
 }
 
 /// Stripe knows nothing of it, or never will under this name.

@@ -6,13 +6,16 @@ use std::time::Duration;
 use reqwest::header::RETRY_AFTER;
 use rust_decimal::Decimal;
 use secrecy::ExposeSecret;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::error::Error;
 use super::login::{Login, Session};
 use crate::clock::Clock;
 use crate::config::SalesforceConfig;
+
+/// Seconds; whoever asks for more is asked again all the same.
+const LONGEST_RETRY_AFTER: u64 = 86_400;
 
 /// The field every record is upserted by.
 const EXTERNAL_ID: &str = "Stripe_Id__c";
@@ -90,18 +93,18 @@ struct SubAnswer<'a> {
 #[derive(Deserialize)]
 struct RecordAnswer {
     success: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     errors: Vec<RecordError>,
 }
 
 #[derive(Deserialize)]
 struct RecordError {
     // A record's error says `statusCode`, a request's `errorCode`.
-    #[serde(alias = "errorCode", rename = "statusCode", default)]
+    #[serde(alias = "errorCode", rename = "statusCode", default, deserialize_with = "null_as_default")]
     code: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     message: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     fields: Vec<String>,
 }
 
@@ -113,6 +116,8 @@ impl Client {
         let http = reqwest::Client::builder()
             .timeout(config.timeout)
             .connect_timeout(Duration::from_secs(10))
+            // Following one would carry the assertion or the session to somebody else.
+            .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("paybridge/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self {
@@ -224,7 +229,7 @@ impl Client {
             .headers()
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs);
+            .map(|seconds: u64| Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER)));
         let body = answer.bytes().await?;
         if status == 200 {
             return Ok(body.into());
@@ -261,6 +266,11 @@ fn outcomes(sub: &SubAnswer<'_>, collection: &Collection<'_>) -> Result<Vec<Outc
     Ok(answers.iter_mut().map(judge).collect())
 }
 
+/// Reads an absent and a null field alike: an answer that cannot be read stops everything, one without a text does not.
+fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
+}
+
 fn refused(errors: &mut Vec<RecordError>) -> Outcome {
     if errors.is_empty() {
         let message = "Salesforce gave no reason".to_owned();
@@ -277,12 +287,15 @@ fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error {
     match status {
         401 => Error::LoggedOut { code, message },
         429 => Error::RateLimited { message, retry_after },
+        503 if retry_after.is_some() => Error::RateLimited { message, retry_after },
         403 if code == "REQUEST_LIMIT_EXCEEDED" => Error::RateLimited { message, retry_after },
         403 if code == "API_DISABLED_FOR_ORG" => Error::LoggedOut { code, message },
         420 | 500..=599 => {
             Error::Unreachable(format!("answer {status} {code} {message}").trim_end().to_owned())
         }
-        400..=499 => Error::Rejected { status, code, message },
+        // Without a code it was not the org that answered but something on the way; only these speak of what was sent.
+        400 | 413 | 414 | 431 => Error::Rejected { status, code, message },
+        400..=499 if !code.is_empty() => Error::Rejected { status, code, message },
         _ => Error::Unreadable(format!("answer {status}")),
     }
 }
@@ -302,6 +315,8 @@ mod tests {
             (429, String::new(), "RateLimited"),
             (400, error("JSON_PARSER_ERROR"), "Rejected"),
             (503, "<html>".to_owned(), "Unreachable"),
+            (404, "<html>".to_owned(), "Unreadable"),
+            (413, "<html>".to_owned(), "Rejected"),
             (420, String::new(), "Unreachable"),
             (302, String::new(), "Unreadable"),
         ] {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::migration::MigrationSource;
 use diesel::r2d2::{Pool, R2D2Connection};
+use diesel::sqlite::Sqlite;
 use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use secrecy::{ExposeSecret, SecretString};
@@ -94,6 +96,25 @@ impl Store {
         Ok(Self(Arc::new(Inner { backend, readers, writers })))
     }
 
+    /// Which backend `url` names, and how many migrations its tables lack. Changes nothing; blocks.
+    ///
+    /// Errors: [`Error::Unavailable`] when it cannot be reached.
+    pub fn pending_migrations(url: &SecretString) -> Result<(Backend, usize)> {
+        let manager = Manager::parse(url);
+        if let Manager::Sqlite { path } = &manager
+            && !std::path::Path::new(path).exists()
+        {
+            let all =
+                MigrationSource::<Sqlite>::migrations(&SQLITE_MIGRATIONS).map_err(Error::Unavailable)?;
+            return Ok((Backend::Sqlite, all.len()));
+        }
+        let pending = match &mut manager.connect().map_err(unavailable)? {
+            Conn::Sqlite(c) => c.pending_migrations(SQLITE_MIGRATIONS).map(|pending| pending.len()),
+            Conn::Postgres(c) => c.pending_migrations(POSTGRES_MIGRATIONS).map(|pending| pending.len()),
+        };
+        Ok((manager.backend(), pending.map_err(Error::Unavailable)?))
+    }
+
     /// Which backend this is.
     pub fn backend(&self) -> Backend {
         self.0.backend
@@ -165,6 +186,7 @@ fn migrate(conn: &mut Conn) -> Result<()> {
             })
             .map_err(|failure| Error::Unavailable(failure.into())),
         Conn::Postgres(c) => {
+            c.batch_execute("SET statement_timeout = 0")?;
             diesel::sql_query(format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")).execute(c)?;
             let result = c.run_pending_migrations(POSTGRES_MIGRATIONS).map(|_versions| ());
             diesel::sql_query(format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})")).execute(c)?;
@@ -226,20 +248,28 @@ impl Manager {
     }
 
     fn connect(&self) -> std::result::Result<Conn, diesel::r2d2::Error> {
+        use diesel::ConnectionError::BadConnection;
         use diesel::r2d2::Error::{ConnectionError, QueryError};
         match self {
             Self::Sqlite { path } => {
-                let mut conn = SqliteConnection::establish(path).map_err(ConnectionError)?;
+                let refused = |error: String| ConnectionError(BadConnection(format!("`{path}`: {error}")));
+                make_private(path).map_err(|error| refused(error.to_string()))?;
+                let mut conn =
+                    SqliteConnection::establish(path).map_err(|error| refused(error.to_string()))?;
                 // The timeout first: switching to WAL already needs the file's lock.
                 conn.batch_execute(
-                    "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                    "PRAGMA busy_timeout = 3000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                      PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000;",
                 )
                 .map_err(QueryError)?;
                 Ok(Conn::Sqlite(conn))
             }
             Self::Postgres { url } => {
-                PgConnection::establish(url.expose_secret()).map(Conn::Postgres).map_err(ConnectionError)
+                let mut conn = PgConnection::establish(url.expose_secret())
+                    .map_err(|error| ConnectionError(BadConnection(without_password(error.to_string()))))?;
+                // Nothing of ours takes long; what does is stuck behind a lock, and others wait for its connection.
+                conn.batch_execute("SET statement_timeout = '10s'").map_err(QueryError)?;
+                Ok(Conn::Postgres(conn))
             }
         }
     }
@@ -262,6 +292,28 @@ impl diesel::r2d2::ManageConnection for Manager {
     }
 }
 
+/// A new database file is for its owner only: it holds names and addresses. SQLite gives its companions the same rights.
+fn make_private(path: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// What libpq says, unless it may quote the URL: an unescaped character in the password makes it take parts of the password
+/// for a host, a port or an option, and name them.
+fn without_password(text: String) -> String {
+    let harmless = ["connection to server", "invalid sslmode value", "root certificate file"]
+        .iter()
+        .any(|begin| text.starts_with(begin))
+        || (text.starts_with("could not translate host name") && !text.contains('@'));
+    if harmless {
+        return text;
+    }
+    "the address cannot be understood; in user and password write `%` as %25, `/` as %2F, `@` as %40, `:` as %3A".to_owned()
+}
+
 /// The pool's own complaints: each failure also reaches the caller, so they are not worth more than `debug`.
 #[derive(Debug)]
 struct QuietHandler;
@@ -269,5 +321,26 @@ struct QuietHandler;
 impl diesel::r2d2::HandleError<diesel::r2d2::Error> for QuietHandler {
     fn handle_error(&self, error: diesel::r2d2::Error) {
         tracing::debug!(%error, "database connection");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_understood_is_not_quoted() {
+        for url in [
+            "postgres://u:hun%ter2@127.0.0.1:1/x",
+            "postgres://u:hun/ter2@127.0.0.1:1/x",
+            "postgres://u:hun@ter2@127.0.0.1:1/x",
+            "postgres://u:hun?ter2@127.0.0.1:1/x",
+            "postgres://u:hun ter2@[bad/x",
+        ] {
+            let failed = Manager::parse(&SecretString::from(url)).connect().err().unwrap();
+            assert!(!failed.to_string().contains("hun") && !failed.to_string().contains("ter2"), "{failed}");
+        }
+        let closed = Manager::parse(&SecretString::from("postgres://u:hunter2@127.0.0.1:1/x")).connect();
+        assert!(closed.err().unwrap().to_string().contains("Connection refused"));
     }
 }

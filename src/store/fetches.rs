@@ -17,6 +17,10 @@ pub struct Wanted {
     pub object_id: String,
     /// Why, for people.
     pub reason: &'static str,
+    /// Milliseconds since 1970: an earlier read would not help.
+    pub not_before_ms: i64,
+    /// The event that cannot be mapped without it; set aside if the object cannot be read.
+    pub event_seq: Option<i64>,
 }
 
 /// A fetch that is due.
@@ -32,10 +36,17 @@ pub struct Due {
     pub object_id: String,
     /// Tries so far.
     pub attempts: i32,
+    /// How often it had been asked for.
+    pub wishes: i64,
+    /// The event that cannot be mapped without it.
+    pub event_seq: Option<i64>,
 }
 
-/// Asks for objects to be read; one that is already asked for stays as it is.
+/// Asks for objects to be read; one that is already asked for is due as the last wish says. Always in the same order, so that two
+/// processes cannot lock each other out.
 pub fn request(conn: &mut Conn, wanted: &[Wanted], now_ms: i64) -> Result<()> {
+    let mut wanted: Vec<&Wanted> = wanted.iter().collect();
+    wanted.sort_by_key(|one| (&one.account, &one.object, &one.object_id));
     for one in wanted {
         on_backend!(conn, c => diesel::insert_into(fetches::table)
             .values((
@@ -44,9 +55,16 @@ pub fn request(conn: &mut Conn, wanted: &[Wanted], now_ms: i64) -> Result<()> {
                 fetches::object_id.eq(&one.object_id),
                 fetches::reason.eq(one.reason),
                 fetches::attempts.eq(0),
-                fetches::due_at.eq(now_ms),
+                fetches::due_at.eq(now_ms.max(one.not_before_ms)),
+                fetches::wishes.eq(1_i64),
+                fetches::event_seq.eq(one.event_seq),
             ))
-            .on_conflict_do_nothing()
+            .on_conflict((fetches::account, fetches::object, fetches::object_id))
+            .do_update()
+            .set((
+                fetches::wishes.eq(fetches::wishes + 1),
+                fetches::due_at.eq(now_ms.max(one.not_before_ms)),
+            ))
             .execute(c))?;
     }
     Ok(())
@@ -58,13 +76,23 @@ pub fn due(conn: &mut Conn, now_ms: i64, limit: i64) -> Result<Vec<Due>> {
         .filter(fetches::due_at.le(now_ms))
         .order((fetches::due_at, fetches::id))
         .limit(limit)
-        .select((fetches::id, fetches::account, fetches::object, fetches::object_id, fetches::attempts));
+        .select((
+            fetches::id,
+            fetches::account,
+            fetches::object,
+            fetches::object_id,
+            fetches::attempts,
+            fetches::wishes,
+            fetches::event_seq,
+        ));
     Ok(on_backend!(conn, c => query.load(c))?)
 }
 
-/// The object was read, or never will be.
-pub fn complete(conn: &mut Conn, id: i64) -> Result<()> {
-    on_backend!(conn, c => diesel::delete(fetches::table.find(id)).execute(c))?;
+/// The object was read, or never will be. One that was asked for again meanwhile stays due: what was read may be older than
+/// the reason to ask.
+pub fn complete(conn: &mut Conn, read: &Due) -> Result<()> {
+    let as_read = fetches::table.find(read.id).filter(fetches::wishes.eq(read.wishes));
+    on_backend!(conn, c => diesel::delete(as_read).execute(c))?;
     Ok(())
 }
 

@@ -115,30 +115,22 @@ fn record_on_postgres(c: &mut PgConnection, batch: &[NewEvent]) -> Result<Vec<bo
     Ok(batch.iter().map(|e| recorded.remove(&(e.event_id.clone(), e.account.clone()))).collect())
 }
 
-/// The next events in order of arrival. Their rows stay locked until the transaction ends (PostgreSQL), so that another
-/// process takes others; on SQLite there is one writer anyway.
+/// Any number all our processes agree on: who holds it maps.
+const MAPPING_LOCK: i64 = 7_079_283_412;
+
+/// The next events in order of arrival. One process at a time takes events, until its transaction ends: two could each see
+/// one of two states of a new record, and neither that they contradict each other. On SQLite there is one writer anyway.
 pub fn take(conn: &mut Conn, limit: i64) -> Result<Vec<PendingEvent>> {
-    let columns = (events::seq, events::account, events::payload);
-    match conn {
-        Conn::Sqlite(c) => Ok(inbox::table
-            .inner_join(events::table)
-            .filter(inbox::state.eq("pending"))
-            .order(inbox::seq)
-            .limit(limit)
-            .select(columns)
-            .load(c)?),
-        Conn::Postgres(c) => {
-            let seqs: Vec<i64> = inbox::table
-                .filter(inbox::state.eq("pending"))
-                .order(inbox::seq)
-                .limit(limit)
-                .select(inbox::seq)
-                .for_update()
-                .skip_locked()
-                .load(c)?;
-            Ok(events::table.filter(events::seq.eq_any(seqs)).order(events::seq).select(columns).load(c)?)
-        }
+    if let Conn::Postgres(c) = conn {
+        diesel::sql_query(format!("SELECT pg_advisory_xact_lock({MAPPING_LOCK})")).execute(c)?;
     }
+    let query = inbox::table
+        .inner_join(events::table)
+        .filter(inbox::state.eq("pending"))
+        .order(inbox::seq)
+        .limit(limit)
+        .select((events::seq, events::account, events::payload));
+    Ok(on_backend!(conn, c => query.load(c))?)
 }
 
 /// The events are mapped: they leave the inbox, their bodies stay.
@@ -151,6 +143,15 @@ pub fn complete(conn: &mut Conn, seqs: &[i64]) -> Result<()> {
 pub fn dead_letter(conn: &mut Conn, seq: i64, error: &str) -> Result<()> {
     on_backend!(conn, c => diesel::update(inbox::table.find(seq))
         .set((inbox::state.eq("dead"), inbox::last_error.eq(error)))
+        .execute(c))?;
+    Ok(())
+}
+
+/// An event that had left the inbox waits as a dead letter after all.
+pub fn dead_letter_again(conn: &mut Conn, seq: i64, error: &str) -> Result<()> {
+    on_backend!(conn, c => diesel::insert_into(inbox::table)
+        .values((inbox::seq.eq(seq), inbox::state.eq("dead"), inbox::last_error.eq(error)))
+        .on_conflict_do_nothing()
         .execute(c))?;
     Ok(())
 }

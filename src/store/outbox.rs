@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 
@@ -40,6 +40,8 @@ pub struct NewState {
     pub position: Position,
     /// JSON object of the fields.
     pub fields: String,
+    /// JSON object: of those fields that this state does not speak of, the position of the state that did.
+    pub carried: String,
     /// JSON list of the records that must exist first.
     pub parents: String,
 }
@@ -51,6 +53,10 @@ pub struct Known {
     pub position: Position,
     /// Its fields.
     pub fields: String,
+    /// Of the fields it does not speak of itself, the position of the state that did.
+    pub carried: String,
+    /// The records that must exist first.
+    pub parents: String,
 }
 
 /// A row taken to Salesforce.
@@ -74,6 +80,8 @@ pub struct Leased {
     pub attempts: i32,
     /// Milliseconds since 1970: since when it waits for a parent.
     pub waiting_since: Option<i64>,
+    /// Milliseconds since 1970: since when it was due.
+    pub due_at: i64,
 }
 
 /// A row that is not tried again until a person replays it or a newer state comes.
@@ -110,7 +118,7 @@ pub struct Counts {
 
 /// What is known of these records, by sobject and external id. On PostgreSQL the rows stay locked until the transaction ends.
 pub fn known(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<HashMap<(String, String), Known>> {
-    type Row = (String, String, i64, i64, String, String);
+    type Row = (String, String, i64, i64, String, String, String, String);
     let columns = (
         outbox::sobject,
         outbox::external_id,
@@ -118,6 +126,8 @@ pub fn known(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<HashMa
         outbox::progress,
         outbox::event_id,
         outbox::fields,
+        outbox::carried,
+        outbox::parents,
     );
     // Always in the same order, so that two processes cannot lock each other out.
     let query = outbox::table
@@ -131,46 +141,44 @@ pub fn known(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<HashMa
     };
     Ok(rows
         .into_iter()
-        .map(|(sobject, external_id, created, progress, event_id, fields)| {
-            ((sobject, external_id), Known { position: Position { created, progress, event_id }, fields })
+        .map(|(sobject, external_id, created, progress, event_id, fields, carried, parents)| {
+            let position = Position { created, progress, event_id };
+            ((sobject, external_id), Known { position, fields, carried, parents })
         })
         .collect())
 }
 
-/// Written as the partial index `outbox_due` says it: with bound values the planners cannot see that it serves.
-const NOT_SETTLED: &str = "state IN ('pending', 'leased')";
-
-/// Rows of one statement; nine values each stay far below SQLite's 32,766 variables.
+/// Rows of one statement; ten values each stay far below SQLite's 32,766 variables.
 const MERGE_CHUNK: usize = 500;
 
-/// Merges states into their rows: a state older than the row's is dropped, a newer one replaces it and is due now. A row
+/// Writes states into their rows, unless they are older than what the row has; what is written is due now. A row
 /// that travels keeps its lease and is due again when the call ends; one that waits after a failure keeps its wait.
 pub fn merge(conn: &mut Conn, states: &[NewState], now_ms: i64) -> Result<()> {
     for chunk in states.chunks(MERGE_CHUNK) {
         let values = (0..chunk.len())
             .map(|row| {
-                let p = |n: usize| row * 9 + n;
+                let p = |n: usize| row * 10 + n;
                 format!(
-                    "(${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, 1, 0, 'pending', '', 0, {now_ms}, {now_ms})",
-                    p(1), p(2), p(3), p(4), p(5), p(6), p(7), p(8), p(9)
+                    "(${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, 1, 0, 'pending', '', 0, {now_ms}, {now_ms})",
+                    p(1), p(2), p(3), p(4), p(5), p(6), p(7), p(8), p(9), p(10)
                 )
             })
             .collect::<Vec<_>>()
             .join(", ");
         let statement = format!(
-            "INSERT INTO outbox (org, sobject, external_id, account, created, progress, event_id, fields, parents, \
+            "INSERT INTO outbox (org, sobject, external_id, account, created, progress, event_id, fields, carried, parents, \
                version, leased_version, state, lease, attempts, due_at, updated_at) \
              VALUES {values} \
              ON CONFLICT (org, external_id, sobject) DO UPDATE SET \
                account = excluded.account, created = excluded.created, progress = excluded.progress, \
-               event_id = excluded.event_id, fields = excluded.fields, parents = excluded.parents, \
+               event_id = excluded.event_id, fields = excluded.fields, carried = excluded.carried, parents = excluded.parents, \
                version = outbox.version + 1, updated_at = excluded.updated_at, \
                state = CASE outbox.state WHEN 'leased' THEN 'leased' ELSE 'pending' END, \
                attempts = CASE WHEN outbox.state IN ('done', 'dead') THEN 0 ELSE outbox.attempts END, \
                waiting_since = CASE WHEN outbox.state IN ('done', 'dead') THEN NULL ELSE outbox.waiting_since END, \
                due_at = CASE WHEN outbox.state IN ('done', 'dead') THEN excluded.due_at ELSE outbox.due_at END \
              WHERE (excluded.created, excluded.progress, excluded.event_id) \
-                 > (outbox.created, outbox.progress, outbox.event_id)"
+                 >= (outbox.created, outbox.progress, outbox.event_id)"
         );
         on_backend!(conn, c => {
             let mut query = diesel::sql_query(statement).into_boxed();
@@ -184,12 +192,19 @@ pub fn merge(conn: &mut Conn, states: &[NewState], now_ms: i64) -> Result<()> {
                     .bind::<BigInt, _>(state.position.progress)
                     .bind::<Text, _>(&state.position.event_id)
                     .bind::<Text, _>(&state.fields)
+                    .bind::<Text, _>(&state.carried)
                     .bind::<Text, _>(&state.parents);
             }
             query.execute(c)
         })?;
     }
     Ok(())
+}
+
+/// Rows that wait or travel. Spelled out, because SQLite uses a partial index only for the words it was made with: with
+/// parameters instead, every step would read all rows that arrived long ago.
+fn unfinished() -> SqlLiteral<Bool> {
+    diesel::dsl::sql("state IN ('pending', 'leased')")
 }
 
 /// Takes up to `limit` rows that are due, until `until_ms`. The attempt is counted now, so that a crash counts.
@@ -203,19 +218,21 @@ pub fn lease(
 ) -> Result<Vec<Leased>> {
     let due = outbox::table
         .filter(outbox::org.eq(org))
-        .filter(sql::<Bool>(NOT_SETTLED))
+        .filter(unfinished())
         .filter(outbox::due_at.le(now_ms))
         .order((outbox::due_at, outbox::id))
         .limit(limit)
-        .select(outbox::id);
-    let ids: Vec<i64> = match conn {
+        .select((outbox::id, outbox::due_at));
+    let due: Vec<(i64, i64)> = match conn {
         Conn::Sqlite(c) => due.load(c)?,
         Conn::Postgres(c) => due.for_update().skip_locked().load(c)?,
     };
-    if ids.is_empty() {
+    if due.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(on_backend!(conn, c => diesel::update(outbox::table.filter(outbox::id.eq_any(&ids)))
+    let due: HashMap<i64, i64> = due.into_iter().collect();
+    let ids: Vec<i64> = due.keys().copied().collect();
+    let mut leased: Vec<Leased> = on_backend!(conn, c => diesel::update(outbox::table.filter(outbox::id.eq_any(&ids)))
         .set((
             outbox::state.eq("leased"),
             outbox::lease.eq(lease),
@@ -233,8 +250,13 @@ pub fn lease(
             outbox::parents,
             outbox::attempts,
             outbox::waiting_since,
+            outbox::due_at,
         ))
-        .load(c))?)
+        .load(c))?;
+    for row in &mut leased {
+        row.due_at = due.get(&row.id).copied().unwrap_or(now_ms);
+    }
+    Ok(leased)
 }
 
 /// The row, if this lease still holds it.
@@ -265,7 +287,8 @@ pub fn complete(conn: &mut Conn, lease: &str, ids: &[i64], now_ms: i64) -> Resul
     Ok(())
 }
 
-/// The row failed for a passing reason and is due again later. `waiting_since` is kept while it waits for a parent.
+/// The row failed for a passing reason and is due again later. `waiting_since` is kept while it waits for a parent, which is
+/// no failure of its own: such an attempt does not count.
 pub fn retry_at(
     conn: &mut Conn,
     lease: &str,
@@ -279,6 +302,7 @@ pub fn retry_at(
             outbox::state.eq("pending"),
             outbox::lease.eq(""),
             outbox::due_at.eq(due_ms),
+            outbox::attempts.eq(outbox::attempts - i32::from(waiting_since.is_some())),
             outbox::waiting_since.eq(waiting_since),
             outbox::last_error.eq(error),
         ))
@@ -287,7 +311,7 @@ pub fn retry_at(
 }
 
 /// The row will not be tried again until a person replays it or a newer state comes. A newer state that came while it
-/// travelled is tried at once.
+/// travelled is tried at once, with all its tries.
 pub fn dead_letter(conn: &mut Conn, lease: &str, id: i64, now_ms: i64, error: &str) -> Result<()> {
     on_backend!(conn, c => diesel::update(held!(lease, id))
         .set((
@@ -295,6 +319,12 @@ pub fn dead_letter(conn: &mut Conn, lease: &str, id: i64, now_ms: i64, error: &s
                 outbox::version.eq(outbox::leased_version), "dead".into_sql::<Text>(),
             ).otherwise("pending")),
             outbox::lease.eq(""),
+            outbox::attempts.eq(diesel::dsl::case_when(
+                outbox::version.eq(outbox::leased_version), outbox::attempts,
+            ).otherwise(0)),
+            outbox::waiting_since.eq(diesel::dsl::case_when(
+                outbox::version.eq(outbox::leased_version), outbox::waiting_since,
+            ).otherwise(None::<i64>)),
             outbox::due_at.eq(now_ms),
             outbox::last_error.eq(error),
             outbox::updated_at.eq(now_ms),
@@ -303,7 +333,7 @@ pub fn dead_letter(conn: &mut Conn, lease: &str, id: i64, now_ms: i64, error: &s
     Ok(())
 }
 
-/// Gives rows back untried: the fault lay elsewhere, so the attempt does not count.
+/// Gives rows back untried: the fault lay elsewhere, so the attempt does not count. They are due since `due_ms`.
 pub fn release(conn: &mut Conn, lease: &str, ids: &[i64], due_ms: i64) -> Result<()> {
     on_backend!(conn, c => diesel::update(
             outbox::table.filter(outbox::lease.eq(lease)).filter(outbox::id.eq_any(ids)),
@@ -316,6 +346,19 @@ pub fn release(conn: &mut Conn, lease: &str, ids: &[i64], due_ms: i64) -> Result
             outbox::due_at.eq(due_ms),
         ))
         .execute(c))?;
+    Ok(())
+}
+
+/// Locks these rows (PostgreSQL) in the order in which [`known`] does: results and new states meet on the same rows.
+pub fn lock(conn: &mut Conn, ids: &[i64]) -> Result<()> {
+    if let Conn::Postgres(c) = conn {
+        outbox::table
+            .filter(outbox::id.eq_any(ids))
+            .order((outbox::sobject, outbox::external_id))
+            .select(outbox::id)
+            .for_update()
+            .execute(c)?;
+    }
     Ok(())
 }
 
@@ -379,7 +422,7 @@ pub fn counts(conn: &mut Conn) -> Result<Counts> {
 pub fn next_due(conn: &mut Conn, org: &str) -> Result<Option<i64>> {
     let query = outbox::table
         .filter(outbox::org.eq(org))
-        .filter(sql::<Bool>(NOT_SETTLED))
+        .filter(unfinished())
         .select(diesel::dsl::min(outbox::due_at));
     Ok(on_backend!(conn, c => query.first(c))?)
 }

@@ -32,6 +32,7 @@ diesel::table! {
         progress -> BigInt,
         event_id -> Text,
         fields -> Text,
+        carried -> Text,
         parents -> Text,
         version -> BigInt,
         leased_version -> BigInt,
@@ -54,6 +55,8 @@ diesel::table! {
         reason -> Text,
         attempts -> Integer,
         due_at -> BigInt,
+        wishes -> BigInt,
+        event_seq -> Nullable<BigInt>,
         last_error -> Nullable<Text>,
     }
 }

@@ -1,90 +1,190 @@
-//! Which of two states of one record is newer, whatever order they arrive in.
+//! Which of two states of one record is newer, whatever order they arrive in, and what the older one still has to say.
 //!
 //! The event's second decides; inside one second the object's own progress; if that cannot tell and the states differ,
 //! the object has to be read from Stripe. Until then the event's id decides, the same way in every order of arrival.
+//!
+//! A state need not speak of every field: one that names no Opportunity says nothing about the link. Such a field keeps what
+//! the newest state that spoke of it said, so that here, too, the order of arrival makes no difference.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::store::outbox::Position;
 
-/// How an arriving state stands to the known one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// It replaces the known one.
-    Newer,
-    /// It is dropped.
-    Older,
-    /// The payloads cannot tell. One is kept for now, and the object is to be read again.
-    Undecided {
-        /// Whether the arriving state is the one to keep.
-        keep_arriving: bool,
-    },
+/// A state of a record, as far as it is merged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// How new it is.
+    pub position: Position,
+    /// JSON object: all fields, carried ones included.
+    pub fields: String,
+    /// JSON object: of each carried field, the position of the state that spoke of it.
+    pub carried: String,
 }
 
-/// Compares an arriving state with the known one. `fields` are JSON objects.
-pub fn compare(known: (&Position, &str), arriving: (&Position, &str)) -> Order {
-    let (known_at, known_fields) = known;
-    let (arriving_at, arriving_fields) = arriving;
-    let time_and_progress = |position: &Position| (position.created, position.progress);
-    match time_and_progress(arriving_at).cmp(&time_and_progress(known_at)) {
-        Ordering::Greater => Order::Newer,
-        Ordering::Less => Order::Older,
+/// What comes of two states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// The state that stands now, if it is another than before.
+    pub changed: Option<State>,
+    /// Whether it is built on the arriving one.
+    pub arriving_is_newer: bool,
+    /// The payloads cannot tell which is newer; the object is to be read again.
+    pub undecided: bool,
+}
+
+type Fields<'a> = BTreeMap<&'a str, &'a RawValue>;
+type Carried<'a> = BTreeMap<&'a str, At<'a>>;
+
+/// A position as it is written into `carried`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct At<'a>(i64, i64, #[serde(borrow)] &'a str);
+
+/// Merges an arriving state into the known one. Errors: what is stored is no JSON of that form.
+pub fn merge(known: &State, arriving: &State) -> Result<Merged, serde_json::Error> {
+    let (known_says, arriving_says) = (Parsed::read(known)?, Parsed::read(arriving)?);
+    let time_and_progress = |state: &State| (state.position.created, state.position.progress);
+    let (arriving_is_newer, undecided) = match time_and_progress(arriving).cmp(&time_and_progress(known)) {
+        Ordering::Greater => (true, false),
+        Ordering::Less => (false, false),
         Ordering::Equal => {
-            let keep_arriving = arriving_at.event_id > known_at.event_id;
-            if arriving_at.event_id != known_at.event_id && !same_state(known_fields, arriving_fields) {
-                Order::Undecided { keep_arriving }
-            } else if keep_arriving {
-                Order::Newer
-            } else {
-                Order::Older
+            let another = arriving.position.event_id != known.position.event_id;
+            let newer = arriving.position.event_id > known.position.event_id;
+            (newer, another && !known_says.same_state(&arriving_says))
+        }
+    };
+    let (newer, older, newer_says, older_says) = if arriving_is_newer {
+        (arriving, known, arriving_says, known_says)
+    } else {
+        (known, arriving, known_says, arriving_says)
+    };
+    let state = newer_says.over(older_says, newer, older)?;
+    let changed = (arriving_is_newer || state.fields != known.fields || state.carried != known.carried)
+        .then_some(state);
+    Ok(Merged { changed, arriving_is_newer, undecided })
+}
+
+/// The fields of a state, its own apart from those it carries.
+struct Parsed<'a> {
+    own: Fields<'a>,
+    carried: Fields<'a>,
+    spoken_at: Carried<'a>,
+}
+
+impl<'a> Parsed<'a> {
+    fn read(state: &'a State) -> Result<Self, serde_json::Error> {
+        let mut own: Fields<'a> = serde_json::from_str(&state.fields)?;
+        let spoken_at: Carried<'a> = serde_json::from_str(&state.carried)?;
+        let carried = spoken_at.keys().filter_map(|name| own.remove_entry(name)).collect();
+        Ok(Self { own, carried, spoken_at })
+    }
+
+    /// Whether both say the same of the object; which event said it does not count.
+    fn same_state(&self, other: &Self) -> bool {
+        let said = |parsed: &Self| {
+            let fields = parsed.own.iter().filter(|(name, _)| **name != "Last_Event_Id__c");
+            fields.map(|(name, value)| (name.to_string(), value.get().to_owned())).collect::<BTreeMap<_, _>>()
+        };
+        said(self) == said(other)
+    }
+
+    /// This newer state, carrying what only the older one, or either before, spoke of.
+    fn over(self, older: Self, newer_at: &State, older_at: &State) -> Result<State, serde_json::Error> {
+        let mut carried: BTreeMap<&str, (At<'_>, &RawValue)> = BTreeMap::new();
+        let of_older = older.own.iter().map(|(name, value)| (*name, position_of(older_at), *value));
+        let before = [(&self.carried, &self.spoken_at), (&older.carried, &older.spoken_at)];
+        let before = before.into_iter().flat_map(|(values, at)| {
+            values.iter().filter_map(|(name, value)| Some((*name, *at.get(name)?, *value)))
+        });
+        for (name, at, value) in of_older.chain(before) {
+            if !self.own.contains_key(name) && carried.get(name).is_none_or(|(known, _)| *known < at) {
+                carried.insert(name, (at, value));
             }
         }
+        let as_before = carried.len() == self.spoken_at.len()
+            && carried.iter().all(|(name, (at, _))| self.spoken_at.get(name) == Some(at));
+        if as_before {
+            return Ok(newer_at.clone());
+        }
+        let mut fields = self.own;
+        fields.extend(carried.iter().map(|(name, (_, value))| (*name, *value)));
+        let spoken_at: BTreeMap<&str, At<'_>> = carried.iter().map(|(name, (at, _))| (*name, *at)).collect();
+        Ok(State {
+            position: newer_at.position.clone(),
+            fields: serde_json::to_string(&fields)?,
+            carried: serde_json::to_string(&spoken_at)?,
+        })
     }
 }
 
-/// Whether two sets of fields say the same of the object; which event said it does not count.
-fn same_state(one: &str, other: &str) -> bool {
-    fn state(fields: &str) -> Option<BTreeMap<&str, &str>> {
-        let mut fields: BTreeMap<&str, &RawValue> = serde_json::from_str(fields).ok()?;
-        fields.remove("Last_Event_Id__c");
-        Some(fields.into_iter().map(|(name, value)| (name, value.get())).collect())
-    }
-    state(one).is_some_and(|one| Some(one) == state(other))
+fn position_of(state: &State) -> At<'_> {
+    At(state.position.created, state.position.progress, &state.position.event_id)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn position(created: i64, progress: i64, event_id: &str) -> Position {
-        Position { created, progress, event_id: event_id.to_owned() }
+    fn state(created: i64, progress: i64, event_id: &str, fields: &str) -> State {
+        let position = Position { created, progress, event_id: event_id.to_owned() };
+        let fields = format!(r#"{{"Last_Event_Id__c":"{event_id}"{fields}}}"#);
+        State { position, fields, carried: "{}".to_owned() }
     }
 
     #[test]
     fn time_then_progress_then_the_state_itself_decide() {
-        let known = position(10, 5, "evt_m");
-        let fields = r#"{"Status__c":"Pending","Last_Event_Id__c":"evt_m"}"#;
-        for (created, progress, id, status, expected) in [
-            (11, 0, "evt_a", "Completed", Order::Newer),
-            (9, 9, "evt_z", "Completed", Order::Older),
-            (10, 6, "evt_a", "Completed", Order::Newer),
-            (10, 4, "evt_z", "Completed", Order::Older),
-            (10, 5, "evt_z", "Pending", Order::Newer),
-            (10, 5, "evt_a", "Pending", Order::Older),
-            (10, 5, "evt_m", "Pending", Order::Older),
-            (10, 5, "evt_z", "Failed", Order::Undecided { keep_arriving: true }),
-            (10, 5, "evt_a", "Failed", Order::Undecided { keep_arriving: false }),
+        let known = state(10, 5, "evt_m", r#","Status__c":"Pending""#);
+        for (created, progress, id, status, newer, undecided) in [
+            (11, 0, "evt_a", "Completed", true, false),
+            (9, 9, "evt_z", "Completed", false, false),
+            (10, 6, "evt_a", "Completed", true, false),
+            (10, 4, "evt_z", "Completed", false, false),
+            (10, 5, "evt_z", "Pending", true, false),
+            (10, 5, "evt_a", "Pending", false, false),
+            (10, 5, "evt_m", "Pending", false, false),
+            (10, 5, "evt_z", "Failed", true, true),
+            (10, 5, "evt_a", "Failed", false, true),
         ] {
-            let arriving = format!(r#"{{"Last_Event_Id__c":"{id}","Status__c":"{status}"}}"#);
-            let at = position(created, progress, id);
+            let arriving = state(created, progress, id, &format!(r#","Status__c":"{status}""#));
+            let merged = merge(&known, &arriving).unwrap();
             assert_eq!(
-                compare((&known, fields), (&at, &arriving)),
-                expected,
-                "{created} {progress} {id} {status}"
+                (merged.arriving_is_newer, merged.undecided),
+                (newer, undecided),
+                "{created} {progress} {id}"
             );
+            assert_eq!(merged.changed.is_some(), newer);
         }
+    }
+
+    /// Every order of states in which links come, change and go unmentioned ends in the same fields.
+    #[test]
+    fn what_a_state_does_not_speak_of_is_kept_in_every_order() {
+        let states = [
+            state(1, 0, "evt_1", r#","Account__c":"a1","Order__c":"o1","Status__c":"A""#),
+            state(2, 0, "evt_2", r#","Account__c":"a2","Status__c":"B""#),
+            state(3, 0, "evt_3", r#","Status__c":"C""#),
+            state(4, 0, "evt_4", r#","Order__c":null,"Status__c":"D""#),
+        ];
+        let mut ends = std::collections::BTreeSet::new();
+        for order in 0..256 {
+            let picked: Vec<_> = (0..4).map(|place| (order >> (2 * place)) % 4).collect();
+            let mut distinct = picked.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            if distinct.len() < 4 {
+                continue;
+            }
+            let mut known = states[picked[0]].clone();
+            for &next in &picked[1..] {
+                known = merge(&known, &states[next]).unwrap().changed.unwrap_or(known);
+            }
+            ends.insert((known.fields, known.carried));
+        }
+        let fields = r#"{"Account__c":"a2","Last_Event_Id__c":"evt_4","Order__c":null,"Status__c":"D"}"#;
+        let carried = r#"{"Account__c":[2,0,"evt_2"]}"#;
+        assert_eq!(ends.into_iter().collect::<Vec<_>>(), [(fields.to_owned(), carried.to_owned())]);
     }
 }

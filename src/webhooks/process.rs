@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::order::{self, Order};
+use super::order::{self, State};
 use crate::clock::{Clock, unix_ms};
 use crate::mapping::{Change, Mapped, Mapping};
 use crate::store::fetches::{self, Wanted};
 use crate::store::inbox::{self, PendingEvent};
-use crate::store::outbox::{self, NewState, Position};
+use crate::store::outbox::{self, Known, NewState, Position};
 use crate::store::{self, Conn, Store};
 use crate::worker::{Bell, Next, Step};
 
@@ -102,20 +102,13 @@ fn process_batch(
             inbox::dead_letter(conn, event.seq, &format!("no account `{}` is configured", event.account))?;
             continue;
         };
-        match map(mapping, event, route) {
-            Ok(Mapped::Changes(changes)) => {
-                for change in changes {
-                    mapped.push(new_state(event, route, change)?);
-                }
+        match understand(mapping, event, route) {
+            Ok(Understood::States(states)) => {
+                mapped.extend(states);
                 done_with.push(event.seq);
             }
-            Ok(Mapped::Foreign(object)) => {
-                wanted.push(want(
-                    &event.account,
-                    &object.object,
-                    &object.id,
-                    "the event has another API version",
-                ));
+            Ok(Understood::Wanted(one)) => {
+                wanted.push(one);
                 done_with.push(event.seq);
             }
             Err(reason) => {
@@ -130,12 +123,10 @@ fn process_batch(
     Ok(Done { events: events.len(), changes, wanted: wanted.len() })
 }
 
-/// A mapping that panics is a bug; the event waits as a dead letter until it is mended, and holds up nothing.
-fn map(mapping: &Mapping, event: &PendingEvent, route: &Route) -> Result<Mapped, String> {
-    match catch_unwind(AssertUnwindSafe(|| mapping.map(&event.payload, &route.api_version))) {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_panic) => Err("the mapping panicked".to_owned()),
-    }
+/// What an event comes down to.
+enum Understood {
+    States(Vec<Arriving>),
+    Wanted(Wanted),
 }
 
 /// A state on its way into the outbox, and the kind of its object should it have to be read again.
@@ -144,8 +135,26 @@ struct Arriving {
     kind: Arc<str>,
 }
 
-fn new_state(event: &PendingEvent, route: &Route, change: Change) -> store::Result<Arriving> {
-    let corrupt = |error: serde_json::Error| store::Error::Corrupt(Box::new(error));
+/// A mapping that panics is a bug; the event waits as a dead letter until it is mended, and holds up nothing.
+fn understand(mapping: &Mapping, event: &PendingEvent, route: &Route) -> Result<Understood, String> {
+    let mapped = match catch_unwind(AssertUnwindSafe(|| mapping.map(&event.payload, &route.api_version))) {
+        Ok(result) => result.map_err(|error| error.to_string())?,
+        Err(_panic) => return Err("the mapping panicked".to_owned()),
+    };
+    match mapped {
+        Mapped::Changes(changes) => {
+            let states = changes.into_iter().map(|change| new_state(event, route, change));
+            states.collect::<Result<_, _>>().map(Understood::States).map_err(|error| error.to_string())
+        }
+        Mapped::Foreign(object) => {
+            let reason = "the event has another API version";
+            let wanted = want(&event.account, &object.object, &object.id, reason);
+            Ok(Understood::Wanted(Wanted { event_seq: Some(event.seq), ..wanted }))
+        }
+    }
+}
+
+fn new_state(event: &PendingEvent, route: &Route, change: Change) -> Result<Arriving, serde_json::Error> {
     for note in &change.notes {
         tracing::info!(event.id = %change.event_id, external_id = %change.external_id, "mapping: {note}");
     }
@@ -156,8 +165,9 @@ fn new_state(event: &PendingEvent, route: &Route, change: Change) -> store::Resu
         external_id: change.external_id,
         account: event.account.clone(),
         position,
-        fields: change.fields.to_json().map_err(corrupt)?,
-        parents: serde_json::to_string(&change.parents).map_err(corrupt)?,
+        fields: change.fields.to_json()?,
+        carried: "{}".to_owned(),
+        parents: serde_json::to_string(&change.parents)?,
     };
     Ok(Arriving { state, kind: change.object })
 }
@@ -173,35 +183,70 @@ fn merge(
     for one in arriving {
         by_org.entry(one.state.org.clone()).or_default().push(one);
     }
-    let mut merged = 0;
+    let mut merged_in = 0;
     for (org, arriving) in by_org {
         let ids: Vec<&str> = arriving.iter().map(|one| one.state.external_id.as_str()).collect();
-        let known = outbox::known(conn, &org, &ids)?;
-        let mut newest: BTreeMap<(String, String), NewState> = BTreeMap::new();
+        let mut standing: BTreeMap<(String, String), Standing> = outbox::known(conn, &org, &ids)?
+            .into_iter()
+            .map(|(key, known)| (key, Standing::known(known)))
+            .collect();
+        let mut touched: BTreeMap<(String, String), NewState> = BTreeMap::new();
         for Arriving { state, kind } in arriving {
             let key = (state.sobject.clone(), state.external_id.clone());
-            let standing = match (newest.get(&key), known.get(&key)) {
-                (Some(state), _) => Some((&state.position, state.fields.as_str())),
-                (None, Some(known)) => Some((&known.position, known.fields.as_str())),
-                (None, None) => None,
+            let Some(known) = standing.get(&key) else {
+                standing.insert(key.clone(), Standing::arrived(&state));
+                touched.insert(key, state);
+                continue;
             };
-            let order = standing
-                .map_or(Order::Newer, |known| order::compare(known, (&state.position, &state.fields)));
-            if let Order::Undecided { .. } = order {
-                let reason = "two events of one second say different things";
-                wanted.push(want(&state.account, &kind, &state.external_id, reason));
+            let merged = order::merge(&known.state, &Standing::arrived(&state).state)
+                .map_err(|error| store::Error::Corrupt(Box::new(error)))?;
+            if merged.undecided {
+                wanted.push(Wanted {
+                    not_before_ms: second_after(state.position.created, now_ms),
+                    ..want(&state.account, &kind, &state.external_id, "two events of one second contradict")
+                });
             }
-            if matches!(order, Order::Newer | Order::Undecided { keep_arriving: true }) {
-                newest.insert(key, state);
+            if let Some(now) = merged.changed {
+                let parents =
+                    if merged.arriving_is_newer { state.parents.clone() } else { known.parents.clone() };
+                let (position, fields, carried) = (now.position, now.fields, now.carried);
+                let state = NewState { position, fields, carried, parents, ..state };
+                standing.insert(key.clone(), Standing::arrived(&state));
+                touched.insert(key, state);
             }
         }
-        let states: Vec<NewState> = newest.into_values().collect();
+        let states: Vec<NewState> = touched.into_values().collect();
         outbox::merge(conn, &states, now_ms)?;
-        merged += states.len();
+        merged_in += states.len();
     }
-    Ok(merged)
+    Ok(merged_in)
+}
+
+/// What stands for a record so far.
+struct Standing {
+    state: State,
+    parents: String,
+}
+
+impl Standing {
+    fn known(known: Known) -> Self {
+        let state = State { position: known.position, fields: known.fields, carried: known.carried };
+        Self { state, parents: known.parents }
+    }
+
+    fn arrived(state: &NewState) -> Self {
+        let (position, fields) = (state.position.clone(), state.fields.clone());
+        let carried = state.carried.clone();
+        Self { state: State { position, fields, carried }, parents: state.parents.clone() }
+    }
+}
+
+/// When a read can settle what happened in a second: after it has ended, also by a clock that is a little off.
+fn second_after(created: i64, now_ms: i64) -> i64 {
+    created.saturating_add(2).saturating_mul(1_000).min(now_ms + 10_000)
 }
 
 fn want(account: &str, object: &str, id: &str, reason: &'static str) -> Wanted {
-    Wanted { account: account.to_owned(), object: object.to_owned(), object_id: id.to_owned(), reason }
+    let (account, object, object_id) = (account.to_owned(), object.to_owned(), id.to_owned());
+    Wanted { account, object, object_id, reason, not_before_ms: 0, event_seq: None }
 }

@@ -1,6 +1,7 @@
 //! Verifies, records, answers; nothing else.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -16,6 +17,9 @@ use crate::stripe::event::{Event, ObjectHead};
 
 /// Larger bodies are answered 413. Stripe's events stay far below.
 pub const BODY_LIMIT: usize = 1 << 20;
+
+/// A body that takes longer is given up, and with it the connection.
+const BODY_PATIENCE: Duration = Duration::from_secs(15);
 
 /// The account of the path without a name.
 const DEFAULT_ACCOUNT: &str = "main";
@@ -48,19 +52,17 @@ impl std::fmt::Debug for Account {
 
 /// Adds `POST /webhooks/stripe` and `/webhooks/stripe/{account}`.
 pub fn routes(config: &mut web::ServiceConfig) {
-    let body_limit = web::PayloadConfig::new(BODY_LIMIT);
     config.service(
         web::scope("/webhooks/stripe")
-            .app_data(body_limit)
-            .route("", web::post().to(receive_default))
-            .route("/{account}", web::post().to(receive_named)),
+            .service(web::resource("").route(web::post().to(receive_default)))
+            .service(web::resource("/{account}").route(web::post().to(receive_named))),
     );
 }
 
 async fn receive_default(
     request: HttpRequest,
     receiver: web::Data<Receiver>,
-    body: Result<web::Bytes, actix_web::Error>,
+    body: web::Payload,
 ) -> HttpResponse {
     receive(&request, &receiver, DEFAULT_ACCOUNT, body).await.into()
 }
@@ -69,7 +71,7 @@ async fn receive_named(
     request: HttpRequest,
     receiver: web::Data<Receiver>,
     account: web::Path<String>,
-    body: Result<web::Bytes, actix_web::Error>,
+    body: web::Payload,
 ) -> HttpResponse {
     receive(&request, &receiver, &account, body).await.into()
 }
@@ -80,12 +82,7 @@ enum Answer {
     Refused(StatusCode, &'static str, String),
 }
 
-async fn receive(
-    request: &HttpRequest,
-    receiver: &Receiver,
-    name: &str,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> Answer {
+async fn receive(request: &HttpRequest, receiver: &Receiver, name: &str, body: web::Payload) -> Answer {
     let Some(account) = receiver.accounts.get(name) else {
         return refuse(
             StatusCode::NOT_FOUND,
@@ -93,13 +90,17 @@ async fn receive(
             format!("no account `{name}` is configured"),
         );
     };
-    let body = match body {
-        Ok(body) => body,
-        Err(error) if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE => {
+    let body = match tokio::time::timeout(BODY_PATIENCE, body.to_bytes_limited(BODY_LIMIT)).await {
+        Ok(Ok(Ok(body))) => body,
+        Ok(Ok(Err(error))) => return bad("body_unreadable", format!("the body could not be read: {error}")),
+        Ok(Err(_too_large)) => {
             let detail = format!("the body is larger than {BODY_LIMIT} bytes");
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail);
         }
-        Err(error) => return bad("body_unreadable", format!("the body could not be read: {error}")),
+        Err(_elapsed) => {
+            let detail = format!("the body did not arrive within {} seconds", BODY_PATIENCE.as_secs());
+            return refuse(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail);
+        }
     };
     let Some(header) = request.headers().get("Stripe-Signature") else {
         return bad("signature_missing", "there is no Stripe-Signature header".to_owned());
@@ -118,7 +119,12 @@ async fn receive(
         return bad("signature_invalid", invalid.to_string());
     }
     match read(name, account, &body, unix_ms(now)) {
-        Err(answer) => answer,
+        Err(answer) => {
+            if let Answer::Refused(_, code, detail) = &answer {
+                tracing::warn!(account = name, code, "webhook refused: {detail}");
+            }
+            answer
+        }
         Ok(event) => match receiver.recorder.record(event).await {
             Ok(recorded) => Answer::Taken(recorded),
             Err(error) => refuse(

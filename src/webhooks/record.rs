@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,6 +14,8 @@ use crate::worker::Bell;
 
 /// Events that may wait for a commit; beyond that the sender is asked to come back.
 const WAITING_LIMIT: usize = 4_096;
+/// How long a sender is kept waiting for the commit.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Events of one commit.
 const BATCH_LIMIT: usize = 256;
 
@@ -34,6 +37,9 @@ pub enum Error {
     /// The database did not take it.
     #[error("the event could not be stored")]
     Store(#[source] Arc<store::Error>),
+    /// The database takes too long. The event may be stored all the same; sent again, it counts once.
+    #[error("the database does not answer in time")]
+    Late,
     /// The service is going down.
     #[error("the service is stopping")]
     Stopping,
@@ -62,7 +68,10 @@ impl Recorder {
             mpsc::error::TrySendError::Full(_) => Error::Busy,
             mpsc::error::TrySendError::Closed(_) => Error::Stopping,
         })?;
-        result.await.unwrap_or(Err(Error::Stopping))
+        match tokio::time::timeout(PATIENCE, result).await {
+            Ok(answered) => answered.unwrap_or(Err(Error::Stopping)),
+            Err(_elapsed) => Err(Error::Late),
+        }
     }
 }
 

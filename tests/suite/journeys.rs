@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use paybridge::sandbox::salesforce::{Fault, OPPORTUNITY_ID};
-use paybridge::store::outbox;
+use paybridge::api::{self, Scope};
+use paybridge::sandbox::salesforce::{ACCOUNT_ID, Fault, OPPORTUNITY_ID};
+use paybridge::store::{api_keys, outbox};
+use secrecy::ExposeSecret;
 
 use crate::bridge::Bridge;
 use crate::each_backend;
 
 each_backend!(
     a_payment_reaches_salesforce,
+    the_first_try_in_swagger_ui_reaches_salesforce,
     a_declined_payment_tells_why,
     a_refund_changes_the_charge_too,
     a_burst_on_one_record_is_one_write,
@@ -21,6 +24,7 @@ each_backend!(
     a_bad_record_harms_only_itself_and_can_be_replayed,
     a_newer_state_wakes_a_dead_record,
     a_request_refused_as_a_whole_is_split,
+    a_record_that_breaks_every_call_is_found_and_set_aside,
     a_missing_parent_is_read_from_stripe,
     a_tie_that_the_events_cannot_decide_is_settled_by_reading,
     an_event_in_another_api_version_is_read_again,
@@ -44,6 +48,25 @@ async fn a_payment_reaches_salesforce(bridge: Bridge) {
     assert_eq!(field(CHARGE, &paid.charge, "Card_Last4__c"), "4242");
     let customer = bridge.org.record(CUSTOMER, &paid.customer).unwrap();
     assert_eq!(field(CHARGE, &paid.charge, "Customer__c"), customer.id);
+}
+
+/// The bodies that Swagger UI fills in, sent as they stand.
+async fn the_first_try_in_swagger_ui_reaches_salesforce(bridge: Bridge) {
+    let (key, token) = api::issue("test", &[Scope::PaymentsWrite], bridge.clock.now(), None).unwrap();
+    bridge.store().write(move |conn| api_keys::create(conn, &key)).await.unwrap();
+    let contract: serde_json::Value = serde_json::from_str(api::document()).unwrap();
+    for (path, sobject, link, to) in [
+        ("/v1/customers", CUSTOMER, "Account__c", ACCOUNT_ID),
+        ("/v1/payment-intents", INTENT, "Opportunity__c", OPPORTUNITY_ID),
+    ] {
+        let body = &contract["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"];
+        let request = reqwest::Client::new().post(bridge.url(path)).bearer_auth(token.expose_secret());
+        let answer = request.json(body).send().await.unwrap();
+        assert_eq!(answer.status(), 201, "{path}");
+        let answer: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        bridge.deliver().await;
+        assert_eq!(bridge.field(sobject, answer["stripeId"].as_str().unwrap(), link).unwrap(), to);
+    }
 }
 
 async fn a_declined_payment_tells_why(bridge: Bridge) {
@@ -232,6 +255,23 @@ async fn a_request_refused_as_a_whole_is_split(bridge: Bridge) {
         calls.iter().filter(|c| c.path.ends_with("/composite")).map(|c| c.collections.len()).collect();
     // The org did not look into the request that it refused.
     assert_eq!(collections, [0, 1, 2]);
+}
+
+async fn a_record_that_breaks_every_call_is_found_and_set_aside(mut bridge: Bridge) {
+    bridge.expect_dead_letters();
+    let mut payments = Vec::new();
+    for _ in 0..8 {
+        payments.push(bridge.a_payment("4900", "usd").await);
+    }
+    bridge.org.break_on(&payments[3].charge);
+    bridge.deliver().await;
+    bridge.drain_for(Duration::from_secs(4 * 3_600)).await;
+    for (number, paid) in payments.iter().enumerate() {
+        let arrived = bridge.org.record(CHARGE, &paid.charge).is_some();
+        assert_eq!(arrived, number != 3, "charge {number}");
+    }
+    let counts = bridge.counts().await;
+    assert_eq!((counts.dead, counts.done), (1, 23));
 }
 
 async fn a_missing_parent_is_read_from_stripe(bridge: Bridge) {

@@ -6,6 +6,7 @@ mod api;
 mod architecture;
 mod bridge;
 mod contract;
+mod hardening;
 mod journeys;
 mod postgres;
 mod process;

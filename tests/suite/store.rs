@@ -23,6 +23,7 @@ fn state(external_id: &str, created: i64, event_id: &str) -> NewState {
         account: "main".to_owned(),
         position: Position { created, progress: 0, event_id: event_id.to_owned() },
         fields: format!(r#"{{"Last_Event_Id__c":"{event_id}"}}"#),
+        carried: "{}".to_owned(),
         parents: "[]".to_owned(),
     }
 }

@@ -125,6 +125,8 @@ async fn what_is_not_stripes_is_refused_and_not_stored(bridge: Bridge) {
             200
         );
     }
+    let got = reqwest::get(bridge.url("/webhooks/stripe")).await.unwrap();
+    assert_eq!((got.status().as_u16(), got.headers()["allow"].to_str().unwrap()), (405, "POST"));
 }
 
 async fn bodies_may_come_in_chunks_but_not_without_end(bridge: Bridge) {

@@ -22,13 +22,14 @@ CREATE TABLE inbox (
 CREATE TABLE outbox (
     id             BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     org            TEXT    NOT NULL,
-    sobject        TEXT    NOT NULL,
-    external_id    TEXT    NOT NULL,
+    sobject        TEXT    COLLATE "C" NOT NULL, -- bytes: rows are locked in the order in which we sort them
+    external_id    TEXT    COLLATE "C" NOT NULL,
     account        TEXT    NOT NULL,
     created        BIGINT  NOT NULL, -- position of the newest state: the event's second,
     progress       BIGINT  NOT NULL, -- the object's own progress within it,
-    event_id       TEXT    NOT NULL, -- and the event's id
+    event_id       TEXT    COLLATE "C" NOT NULL, -- and the event's id, compared by bytes
     fields         TEXT    NOT NULL, -- JSON object, sent as it is
+    carried        TEXT    NOT NULL, -- JSON object: of fields the newest state does not speak of, the position of the one that did
     parents        TEXT    NOT NULL, -- JSON list of the records that must exist first
     version        BIGINT  NOT NULL, -- counts the states merged in
     leased_version BIGINT  NOT NULL, -- the state that travels now, or travelled last
@@ -39,7 +40,7 @@ CREATE TABLE outbox (
     waiting_since  BIGINT,           -- first refusal for want of a parent
     last_error     TEXT,
     updated_at     BIGINT  NOT NULL,
-    UNIQUE (org, external_id, sobject)
+    UNIQUE (org, external_id, sobject) -- in this order: rows are looked up without their object
 );
 CREATE INDEX outbox_due ON outbox (org, due_at) WHERE state IN ('pending', 'leased');
 
@@ -52,6 +53,8 @@ CREATE TABLE fetches (
     reason     TEXT    NOT NULL,
     attempts   INTEGER NOT NULL,
     due_at     BIGINT  NOT NULL,
+    wishes     BIGINT  NOT NULL, -- how often it was asked for; one that comes during a read asks for another
+    event_seq  BIGINT,           -- the event that cannot be mapped without it
     last_error TEXT,
     UNIQUE (account, object, object_id)
 );

@@ -202,9 +202,16 @@ impl Salesforce {
         self.org.state().refused.insert(external_id.to_owned(), (code.to_owned(), message.to_owned()));
     }
 
-    /// Takes back [`Salesforce::reject_records`].
+    /// Answers 500 to every call that carries this external id, until it is pardoned.
+    pub fn break_on(&self, external_id: &str) {
+        self.org.state().breaking.push(external_id.to_owned());
+    }
+
+    /// Takes back [`Salesforce::reject_records`] and [`Salesforce::break_on`].
     pub fn pardon(&self, external_id: &str) {
-        self.org.state().refused.remove(external_id);
+        let mut state = self.org.state();
+        state.refused.remove(external_id);
+        state.breaking.retain(|id| id != external_id);
     }
 
     fn object(&self, name: &str) -> (usize, &Object) {

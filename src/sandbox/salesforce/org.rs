@@ -38,6 +38,8 @@ pub(super) struct State {
     pub calls_begun: u64,
     /// Code and message for records that are refused on request, by external id.
     pub refused: HashMap<String, (String, String)>,
+    /// External ids that no call may carry: it fails as a whole, as one does whose trigger breaks the request.
+    pub breaking: Vec<String>,
     /// What is left of queries that had more records than one answer carries.
     pub cursors: HashMap<u64, (usize, Vec<Json>)>,
     /// Calls that count, by the hour in which they came.
@@ -58,6 +60,7 @@ impl Org {
             calls: VecDeque::new(),
             calls_begun: 0,
             refused: HashMap::new(),
+            breaking: Vec::new(),
             cursors: HashMap::new(),
             used: BTreeMap::new(),
         };

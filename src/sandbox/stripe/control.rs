@@ -65,7 +65,9 @@ fn ask(shared: &Shared, body: &[u8]) -> Result<(), String> {
     let count = match wish.get("count") {
         None => 1,
         Some(count) => {
-            count.as_u64().and_then(|count| usize::try_from(count).ok()).ok_or("`count` must be a number")?
+            let few =
+                count.as_u64().and_then(|count| usize::try_from(count).ok()).filter(|count| *count <= 1_000);
+            few.ok_or("`count` must be a number up to 1000")?
         }
     };
     let outage =

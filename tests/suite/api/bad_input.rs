@@ -26,6 +26,12 @@ async fn each_wrong_field_is_named() {
         (
             "/v1/customers",
             json!({}),
+            json!({ "metadata": [{ "key": "k".repeat(41) }] }),
+            vec!["metadata[0].key"],
+        ),
+        (
+            "/v1/customers",
+            json!({}),
             json!({ "metadata": [{ "key": "a" }, { "key": "a" }] }),
             vec!["metadata"],
         ),

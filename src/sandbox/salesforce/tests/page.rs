@@ -20,6 +20,16 @@ async fn the_page_shows_records_and_escapes_them() {
 }
 
 #[tokio::test]
+async fn the_status_is_seen_without_scrolling() {
+    let client = Client::start().await;
+    let customer = json!({"Name": "Ada", "Status__c": "Active", "Balance__c": 1, "Currency__c": "EUR"});
+    client.upsert("Stripe_Customer__c", "cus_1", customer).await;
+    let page = client.get("/").await.text;
+    let place = |label: &str| page.find(&format!(">{label}</th>")).unwrap();
+    assert!(place("Name") < place("Status") && place("Status") < place("Balance"), "{page}");
+}
+
+#[tokio::test]
 async fn records_are_shown_as_json() {
     let client = Client::start().await;
     client.upsert("Stripe_Customer__c", "cus_1", json!({"Name": "Ada"})).await;
