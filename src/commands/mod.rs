@@ -1,11 +1,11 @@
 //! What a person can ask for on the command line: one file for each command. They may use everything.
 #![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
-mod bench;
 mod check;
 mod dead_letters;
 mod healthcheck;
 mod keys;
+mod mapping;
 mod sandbox;
 mod serve;
 
@@ -47,18 +47,13 @@ enum Command {
     /// The keys by which callers of the API are known
     #[command(subcommand)]
     Keys(keys::Action),
+    /// Which records Stripe's objects become: try an event, print the default
+    #[command(subcommand)]
+    Mapping(mapping::Action),
     /// Print the OpenAPI document
     Openapi,
     /// Ask a running service whether it works; for containers
     Healthcheck(healthcheck::Options),
-    /// Measure the service on this machine
-    Bench(bench::Options),
-    /// The service as `bench` starts it to compare
-    #[command(hide = true)]
-    BenchService {
-        /// How much of it runs
-        part: bench::Part,
-    },
 }
 
 /// An error with all its causes, for the last line a person sees.
@@ -88,14 +83,15 @@ pub async fn run(arguments: Arguments, environment: Vec<(String, String)>) -> Ex
         Some(Command::Serve) => with(load(), serve::run).await,
         Some(Command::Migrate) => with(load(), serve::migrate).await,
         Some(Command::Keys(action)) => with(load(), |config| keys::run(config, action)).await,
+        Some(Command::Mapping(action)) => {
+            load().map_err(Failure::from).and_then(|config| mapping::run(&config, action))
+        }
         Some(Command::Openapi) => {
             print!("{}", api::document());
             Ok(())
         }
         Some(Command::Healthcheck(options)) => healthcheck::run(&options).await,
         Some(Command::DeadLetters(action)) => with(load(), |config| dead_letters::run(config, action)).await,
-        Some(Command::Bench(options)) => bench::run(options).await,
-        Some(Command::BenchService { part }) => with(load(), |config| bench::serve_part(config, part)).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
