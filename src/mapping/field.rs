@@ -191,12 +191,7 @@ fn sources(
                 format!("`{path}` is {} in Stripe; {kind} cannot read that", known.holds),
             );
         }
-        // The path was looked up above, where it was refused; so a fault is told once.
-        let before = scope.faults.len();
         found.0.push(scope.slot(&path, item, absent));
-        if !table.contains_key("each") {
-            scope.faults.truncate(before);
-        }
         found.1.push(path);
     }
     found
@@ -331,9 +326,13 @@ fn constant(item: &Item, scope: &mut Scope<'_>) -> Option<Transform> {
 
 /// What holds when; each with its place and its word.
 fn rules(table: &Table, scope: &mut Scope<'_>) -> Vec<(When, Item, String)> {
-    let items = match table.get("rules").map(|item| &item.node) {
-        Some(Node::List(items)) => items.as_slice(),
-        _ => &[],
+    let items = match table.get("rules") {
+        None => &[],
+        Some(Item { node: Node::List(items), .. }) => items.as_slice(),
+        Some(other) => {
+            scope.fault(&other.place, "`rules` is a list".to_owned());
+            &[]
+        }
     };
     let mut rules = Vec::new();
     for item in items {
@@ -354,12 +353,14 @@ fn rules(table: &Table, scope: &mut Scope<'_>) -> Vec<(When, Item, String)> {
 fn status(table: &Table, scope: &mut Scope<'_>) -> Transform {
     let rules = rules(table, scope).into_iter().map(|(when, _, word)| (when, word.into())).collect();
     let mut words = Vec::new();
-    if let Some(Node::Table(table)) = table.get("words").map(|item| &item.node) {
-        for (value, item) in table {
-            if let Some(word) = scope.text(item, value) {
-                words.push((value.clone(), word.into()));
+    match table.get("words") {
+        None => {}
+        Some(Item { node: Node::Table(table), .. }) => {
+            for (value, item) in table {
+                words.extend(scope.text(item, value).map(|word| (value.clone(), word.into())));
             }
         }
+        Some(other) => scope.fault(&other.place, "`words` is written { paid = \"Paid\", … }".to_owned()),
     }
     Transform::Status { rules, words }
 }

@@ -82,7 +82,9 @@ fn all_faults_are_told_at_once_with_file_and_line() {
          [things]\nfrom = \"charge\"\n\
          [payment_intent.fields]\n\
          Order__c = { record_id = \"Account\" }\n\
-         Account__c = { id = \"customer\" }\n")
+         Account__c = { id = \"customer\" }\n\
+         [refund.fields]\n\
+         Status__c = { status = \"status\", words = \"all\", rules = 1 }\n")
     .unwrap_err()
     .to_string();
     for expected in [
@@ -103,10 +105,12 @@ fn all_faults_are_told_at_once_with_file_and_line() {
         "mapping.toml:19: [things] needs `from",
         "mapping.toml:22: `Order__c` points to records of Order, not of Account",
         "mapping.toml:23: `Account__c` is a lookup and does not take text",
+        "mapping.toml:25: `words` is written",
+        "mapping.toml:25: `rules` is a list",
     ] {
         assert!(faults.contains(expected), "missing `{expected}` in:\n{faults}");
     }
-    assert!(faults.starts_with("17 faults in the mapping"), "{faults}");
+    assert!(faults.starts_with("19 faults in the mapping"), "{faults}");
 }
 
 #[test]
