@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,9 +15,11 @@ use tokio::task::JoinHandle;
 
 use crate::api::{self, ApiState};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, MappingConfig};
 use crate::delivery::deliver::Delivery;
+use crate::mapping::{Faults, Mapping};
 use crate::reconcile::fetch::{Fetcher, Source};
+use crate::salesforce::schema::Schema;
 use crate::store::{self, Store};
 use crate::webhooks::process::{Processor, Route};
 use crate::webhooks::receive::{self, Account, Receiver};
@@ -42,6 +45,12 @@ pub enum Error {
     /// The way to Salesforce could not be prepared.
     #[error("the client for Salesforce org `{0}` cannot be made")]
     Salesforce(String, #[source] salesforce::Error),
+    /// The mapping cannot be used.
+    #[error(transparent)]
+    Mapping(#[from] Faults),
+    /// A file that describes the mapping or the org cannot be read.
+    #[error("{0} cannot be read")]
+    File(String, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// The machine refused a thread or a port.
     #[error("the machine refused what the service needs")]
     Machine(#[from] std::io::Error),
@@ -81,6 +90,7 @@ impl App {
         let store = Store::open(&config.database.url, config.database.connections)?;
         let bells = Bells::default();
         let (recorder, recorder_thread) = Recorder::start(store.clone(), bells.inbox.clone())?;
+        let mapping = Arc::new(load_mapping(&config.mapping)?);
         let mut clients = BTreeMap::new();
         for (name, account) in &config.stripe {
             let client = stripe::Client::new(account).map_err(|error| Error::Stripe(name.clone(), error))?;
@@ -93,13 +103,15 @@ impl App {
                 let client = salesforce::Client::new(settings, clock.clone())
                     .map_err(|error| Error::Salesforce(org.clone(), error))?;
                 let (delivery, fetching) = (config.delivery.clone(), bells.fetching.clone());
+                let order = mapping.parents_first();
                 let (org, store, clock) = (org.clone(), store.clone(), clock.clone());
-                Ok(Arc::new(Delivery::new(org, store, client, delivery, clock, fetching)))
+                Ok(Arc::new(Delivery::new(org, store, client, delivery, order, clock, fetching)))
             })
             .collect::<Result<_, Error>>()?;
         let steps = Steps {
             processor: Arc::new(Processor::new(
                 store.clone(),
+                Arc::clone(&mapping),
                 routes(&config),
                 clock.clone(),
                 bells.outbox.clone(),
@@ -278,6 +290,21 @@ async fn run_dry<S: Step>(step: &S) -> bool {
         worked = true;
     }
     worked
+}
+
+/// The mapping that the settings ask for, proven against the metadata they name.
+pub fn load_mapping(settings: &MappingConfig) -> Result<Mapping, Error> {
+    let unreadable = |file: &Path, error: Box<dyn std::error::Error + Send + Sync>| {
+        Error::File(file.display().to_string(), error)
+    };
+    let mut schema =
+        Schema::package().map_err(|error| unreadable(Path::new("the package in apex/"), error.into()))?;
+    if let Some(directory) = &settings.metadata {
+        schema.add_directory(directory).map_err(|error| unreadable(directory, error.into()))?;
+    }
+    let Some(file) = &settings.file else { return Ok(Mapping::load(None, &schema)?) };
+    let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, error.into()))?;
+    Ok(Mapping::load(Some((&file.display().to_string(), &text)), &schema)?)
 }
 
 fn accounts(config: &Config) -> BTreeMap<String, Account> {

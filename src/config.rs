@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rust_decimal::Decimal;
@@ -34,6 +34,8 @@ pub struct Config {
     pub stripe: BTreeMap<String, StripeConfig>,
     /// `[salesforce.<org>]`
     pub salesforce: BTreeMap<String, SalesforceConfig>,
+    /// `[mapping]`
+    pub mapping: MappingConfig,
     /// `[delivery]`
     pub delivery: DeliveryConfig,
     /// `[log]`
@@ -112,6 +114,15 @@ pub struct SalesforceConfig {
     pub daily_call_share: Decimal,
     /// `timeout_ms`: how long one request may take.
     pub timeout: Duration,
+}
+
+/// `[mapping]`: which fields Stripe's objects fill.
+#[derive(Clone, Debug, Default)]
+pub struct MappingConfig {
+    /// `file`: a mapping that is laid over the default one.
+    pub file: Option<PathBuf>,
+    /// `metadata`: a directory with the org's own objects and fields in source format.
+    pub metadata: Option<PathBuf>,
 }
 
 /// `[delivery]`: how changes are brought to Salesforce.
@@ -195,6 +206,10 @@ impl Config {
         let database = read_database(&mut settings);
         let stripe = read_named(&mut settings, "stripe", read_stripe);
         let salesforce = read_named(&mut settings, "salesforce", read_salesforce);
+        let mapping = MappingConfig {
+            file: read_path(&mut settings, "mapping.file"),
+            metadata: read_path(&mut settings, "mapping.metadata"),
+        };
         let delivery = read_delivery(&mut settings);
         let log = read_log(&mut settings);
         for (account, config) in &stripe {
@@ -217,7 +232,7 @@ impl Config {
         settings.refuse_unknown();
         if settings.faults.is_empty() {
             let effective = settings.effective;
-            Ok(Self { server, database, stripe, salesforce, delivery, log, effective })
+            Ok(Self { server, database, stripe, salesforce, mapping, delivery, log, effective })
         } else {
             Err(Error { faults: settings.faults })
         }
@@ -397,6 +412,12 @@ fn read_url(settings: &mut Settings, key: &str, default: Option<&'static str>) -
         Some(default) => Some(settings.read(key, default, expected, parse)),
         None => settings.require(key, expected, parse),
     }
+}
+
+/// A path; nothing when it is not set.
+fn read_path(settings: &mut Settings, key: &str) -> Option<PathBuf> {
+    let text = settings.read(key, String::new(), "a path", |text| Some(text.to_owned()));
+    (!text.is_empty()).then(|| text.into())
 }
 
 fn number(settings: &mut Settings, key: &str, default: u32, range: std::ops::RangeInclusive<u32>) -> u32 {

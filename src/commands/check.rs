@@ -3,15 +3,17 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::app::load_mapping;
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::mapping::Mapping;
 use crate::store::Store;
 use crate::{salesforce, stripe};
 
 /// How thorough the check is.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Options {
-    /// Only the settings: connect to nothing
+    /// Only the settings and the mapping: connect to nothing
     #[arg(long)]
     offline: bool,
 }
@@ -44,6 +46,11 @@ pub(super) async fn run(
             println!("FAULT {what}: {problem}");
         }
     };
+    let mapping = load_mapping(&config.mapping).map_err(|error| error.to_string());
+    let proven = |mapping: Mapping| {
+        format!("{} kinds of records, proven against the metadata", mapping.parents_first().len())
+    };
+    tell("mapping".to_owned(), mapping.map(proven));
     if options.offline {
         for (name, org) in &config.salesforce {
             let key = salesforce::Client::new(org, Clock::system()).map_err(|error| error.to_string());

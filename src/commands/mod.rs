@@ -6,6 +6,7 @@ mod check;
 mod dead_letters;
 mod healthcheck;
 mod keys;
+mod mapping;
 mod sandbox;
 mod serve;
 
@@ -47,6 +48,9 @@ enum Command {
     /// The keys by which callers of the API are known
     #[command(subcommand)]
     Keys(keys::Action),
+    /// Which records Stripe's objects become: try an event, print the default
+    #[command(subcommand)]
+    Mapping(mapping::Action),
     /// Print the OpenAPI document
     Openapi,
     /// Ask a running service whether it works; for containers
@@ -88,6 +92,9 @@ pub async fn run(arguments: Arguments, environment: Vec<(String, String)>) -> Ex
         Some(Command::Serve) => with(load(), serve::run).await,
         Some(Command::Migrate) => with(load(), serve::migrate).await,
         Some(Command::Keys(action)) => with(load(), |config| keys::run(config, action)).await,
+        Some(Command::Mapping(action)) => {
+            load().map_err(Failure::from).and_then(|config| mapping::run(&config, action))
+        }
         Some(Command::Openapi) => {
             print!("{}", api::document());
             Ok(())

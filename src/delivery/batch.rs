@@ -2,6 +2,8 @@
 //!
 //! Source: REST API Developer Guide, "Composite" (25 subrequests, 5 of them collections) and "sObject Collections" (200).
 
+use std::sync::Arc;
+
 use crate::store::outbox::Leased;
 
 /// Records of one collection.
@@ -13,10 +15,6 @@ const BYTES: usize = 4_000_000;
 /// Records of one call.
 pub const CALL_LIMIT: usize = RECORDS * COLLECTIONS;
 
-/// Objects in the order in which they may point to each other; others come after these.
-const PARENTS_FIRST: [&str; 4] =
-    ["Stripe_Customer__c", "Stripe_Payment_Intent__c", "Stripe_Charge__c", "Stripe_Refund__c"];
-
 /// What fits into one call, as collections in the order of sending, and what does not.
 #[derive(Debug)]
 pub struct Packed {
@@ -27,7 +25,10 @@ pub struct Packed {
 }
 
 /// Packs rows into one call, parents first. What does not fit, children rather than parents, is for another call.
-pub fn pack(mut rows: Vec<Leased>) -> Packed {
+/// `parents_first` names the objects, each after those that it can point to; others come after these.
+pub fn pack(mut rows: Vec<Leased>, parents_first: &[Arc<str>]) -> Packed {
+    let rank =
+        |sobject: &str| parents_first.iter().position(|known| **known == *sobject).unwrap_or(usize::MAX);
     rows.sort_by(|a, b| (rank(&a.sobject), &a.sobject, a.id).cmp(&(rank(&b.sobject), &b.sobject, b.id)));
     let mut collections: Vec<Vec<Leased>> = Vec::new();
     let (mut left_over, mut bytes) = (Vec::new(), 0);
@@ -47,13 +48,13 @@ pub fn pack(mut rows: Vec<Leased>) -> Packed {
     Packed { collections, left_over }
 }
 
-fn rank(sobject: &str) -> usize {
-    PARENTS_FIRST.iter().position(|known| *known == sobject).unwrap_or(PARENTS_FIRST.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn order() -> Vec<Arc<str>> {
+        ["Stripe_Customer__c", "Stripe_Charge__c", "Stripe_Refund__c"].map(Arc::from).to_vec()
+    }
 
     fn rows(sobject: &str, count: i64) -> Vec<Leased> {
         let row = |id| Leased {
@@ -79,7 +80,7 @@ mod tests {
     fn parents_travel_before_children_in_one_call() {
         let mixed = [rows("Stripe_Refund__c", 2), rows("Stripe_Customer__c", 1), rows("Stripe_Charge__c", 3)]
             .concat();
-        let packed = pack(mixed);
+        let packed = pack(mixed, &order());
         assert_eq!(
             shape(&packed),
             [("Stripe_Customer__c", 1), ("Stripe_Charge__c", 3), ("Stripe_Refund__c", 2)]
@@ -91,20 +92,20 @@ mod tests {
     fn a_call_of_long_texts_carries_fewer_records() {
         let mut long = rows("Stripe_Customer__c", 300);
         long.iter_mut().for_each(|row| row.fields = "x".repeat(30_000));
-        let packed = pack(long);
+        let packed = pack(long, &order());
         assert_eq!((shape(&packed), packed.left_over.len()), (vec![("Stripe_Customer__c", 133)], 167));
         let mut huge = rows("Stripe_Customer__c", 1);
         huge[0].fields = "x".repeat(BYTES + 1);
-        assert_eq!(pack(huge).collections.len(), 1, "a record alone always travels");
+        assert_eq!(pack(huge, &order()).collections.len(), 1, "a record alone always travels");
     }
 
     #[test]
     fn a_call_takes_five_collections_of_two_hundred() {
-        let packed = pack(rows("Stripe_Charge__c", 1_000));
+        let packed = pack(rows("Stripe_Charge__c", 1_000), &order());
         assert_eq!(shape(&packed), [("Stripe_Charge__c", 200); 5]);
         let mixed =
             [rows("Stripe_Charge__c", 801), rows("Stripe_Refund__c", 189), rows("Stripe_Customer__c", 10)];
-        let packed = pack(mixed.concat());
+        let packed = pack(mixed.concat(), &order());
         let charges = [("Stripe_Charge__c", 200); 4];
         assert_eq!(shape(&packed), [&[("Stripe_Customer__c", 10)], charges.as_slice()].concat());
         assert_eq!(packed.left_over.len(), 190, "children wait rather than parents");

@@ -1,7 +1,7 @@
 //! One batch → Salesforce → a verdict for each change → the outbox.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -25,6 +25,8 @@ pub struct Delivery {
     store: Store,
     client: Client,
     config: DeliveryConfig,
+    /// The objects, each after those that its records can point to.
+    parents_first: Vec<Arc<str>>,
     clock: Clock,
     fetching: Bell,
     lane: Mutex<Lane>,
@@ -56,16 +58,18 @@ struct ParentOf {
 }
 
 impl Delivery {
-    /// `fetching` rings when a parent has to be read from Stripe.
+    /// `parents_first` names the objects, each after those that its records can point to; `fetching` rings when a
+    /// parent has to be read from Stripe.
     pub fn new(
         org: String,
         store: Store,
         client: Client,
         config: DeliveryConfig,
+        parents_first: Vec<Arc<str>>,
         clock: Clock,
         fetching: Bell,
     ) -> Self {
-        Self { org, store, client, config, clock, fetching, lane: Mutex::default() }
+        Self { org, store, client, config, parents_first, clock, fetching, lane: Mutex::default() }
     }
 
     async fn lease(&self, lease: &str) -> store::Result<Vec<Leased>> {
@@ -221,7 +225,7 @@ impl Step for Delivery {
             }
         };
         let started = Instant::now();
-        let Packed { collections, left_over } = batch::pack(rows);
+        let Packed { collections, left_over } = batch::pack(rows, &self.parents_first);
         let (judged, mut unsent, error) = self.send(collections).await;
         let (sent, waiting) = (judged.len(), unsent.len());
         unsent.extend(left_over);

@@ -1,10 +1,12 @@
 //! The fields of one record as they travel: exact numbers, UTC times, references by external id.
 
+use std::sync::Arc;
+
 use rust_decimal::Decimal;
 use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{Date, OffsetDateTime};
 
 /// What one field is set to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub enum Value {
     Number(Decimal),
     /// A checkbox.
     Flag(bool),
+    /// A day.
+    Date(Date),
     /// A point in time.
     DateTime(OffsetDateTime),
     /// The parent record with this Stripe id; the name of such a field is the relationship (`Customer__r`).
@@ -25,22 +29,27 @@ pub enum Value {
 
 /// The fields of one record, in the order they were set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fields(Vec<(&'static str, Value)>);
+pub struct Fields(Vec<(Arc<str>, Value)>);
 
 impl Fields {
+    /// Room for so many.
+    pub fn with_capacity(fields: usize) -> Self {
+        Self(Vec::with_capacity(fields))
+    }
+
     /// Sets a field.
-    pub fn set(&mut self, name: &'static str, value: Value) {
-        self.0.push((name, value));
+    pub fn set(&mut self, name: impl Into<Arc<str>>, value: Value) {
+        self.0.push((name.into(), value));
     }
 
     /// The value of a field, if it is set.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().find(|(field, _)| *field == name).map(|(_, value)| value)
+        self.0.iter().find(|(field, _)| **field == *name).map(|(_, value)| value)
     }
 
     /// All fields.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
-        self.0.iter().map(|(name, value)| (*name, value))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
     }
 
     /// The fields as the text of a JSON object.
@@ -53,7 +62,7 @@ impl Serialize for Fields {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
+            map.serialize_entry(&**name, value)?;
         }
         map.end()
     }
@@ -69,6 +78,8 @@ impl Serialize for Value {
                 RawValue::from_string(number.to_string()).map_err(S::Error::custom)?.serialize(serializer)
             }
             Self::Flag(flag) => serializer.serialize_bool(*flag),
+            // `Date` displays as `2026-11-20`.
+            Self::Date(day) => serializer.collect_str(day),
             Self::DateTime(at) => serializer.serialize_str(&at.format(&Rfc3339).map_err(S::Error::custom)?),
             Self::Parent(stripe_id) => {
                 let mut map = serializer.serialize_map(Some(1))?;

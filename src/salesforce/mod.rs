@@ -7,6 +7,7 @@ mod error;
 mod fields;
 mod login;
 pub mod record_id;
+pub mod schema;
 
 pub use client::{Client, Collection, Outcome, Record};
 pub use error::Error;

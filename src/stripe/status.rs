@@ -2,7 +2,7 @@
 //!
 //! An unknown status has no word: Stripe adds statuses, and a wrong one is worse than none.
 
-use super::objects::{Charge, Customer, PaymentIntent, Refund, Subscription};
+use super::objects::{Customer, PaymentIntent, Subscription};
 
 impl Customer {
     /// Active, Delinquent or Deleted.
@@ -26,36 +26,6 @@ impl PaymentIntent {
             "requires_action" => "Action Required",
             "requires_capture" => "Authorized",
             "succeeded" => "Completed",
-            "canceled" => "Canceled",
-            _ => return None,
-        })
-    }
-}
-
-impl Charge {
-    /// Failed, Pending, Refunded, Disputed, Partially Refunded, Authorized or Completed: the first that holds.
-    pub fn plain_status(&self) -> Option<&'static str> {
-        Some(match self.status.as_str() {
-            "failed" => "Failed",
-            "pending" => "Pending",
-            "succeeded" if self.refunded => "Refunded",
-            "succeeded" if self.disputed => "Disputed",
-            "succeeded" if self.amount_refunded > 0 => "Partially Refunded",
-            "succeeded" if !self.captured => "Authorized",
-            "succeeded" => "Completed",
-            _ => return None,
-        })
-    }
-}
-
-impl Refund {
-    /// Pending, Action Required, Completed, Failed or Canceled.
-    pub fn plain_status(&self) -> Option<&'static str> {
-        Some(match self.status.as_deref()? {
-            "pending" => "Pending",
-            "requires_action" => "Action Required",
-            "succeeded" => "Completed",
-            "failed" => "Failed",
             "canceled" => "Canceled",
             _ => return None,
         })

@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use super::order::{self, State};
 use crate::clock::{Clock, unix_ms};
-use crate::mapping::{self, Change, Mapped};
+use crate::mapping::{Change, Mapped, Mapping};
 use crate::store::fetches::{self, Wanted};
 use crate::store::inbox::{self, PendingEvent};
 use crate::store::outbox::{self, Known, NewState, Position};
 use crate::store::{self, Conn, Store};
-use crate::stripe::event::{Event, ObjectHead};
 use crate::worker::{Bell, Next, Step};
 
 /// Events of one transaction.
@@ -21,6 +20,7 @@ const BATCH_LIMIT: i64 = 256;
 #[derive(Clone, Debug)]
 pub struct Processor {
     store: Store,
+    mapping: Arc<Mapping>,
     accounts: Arc<BTreeMap<String, Route>>,
     clock: Clock,
     delivery: Bell,
@@ -48,12 +48,13 @@ impl Processor {
     /// `delivery` rings when the outbox has something new, `fetching` when an object is to be read from Stripe.
     pub fn new(
         store: Store,
+        mapping: Arc<Mapping>,
         accounts: BTreeMap<String, Route>,
         clock: Clock,
         delivery: Bell,
         fetching: Bell,
     ) -> Self {
-        Self { store, accounts: Arc::new(accounts), clock, delivery, fetching }
+        Self { store, mapping, accounts: Arc::new(accounts), clock, delivery, fetching }
     }
 }
 
@@ -64,8 +65,8 @@ impl Step for Processor {
 
     async fn step(&self) -> Next {
         let now_ms = unix_ms(self.clock.now());
-        let accounts = Arc::clone(&self.accounts);
-        match self.store.write(move |conn| process_batch(conn, &accounts, now_ms)).await {
+        let (mapping, accounts) = (Arc::clone(&self.mapping), Arc::clone(&self.accounts));
+        match self.store.write(move |conn| process_batch(conn, &mapping, &accounts, now_ms)).await {
             Ok(done) => {
                 if done.changes > 0 {
                     self.delivery.ring();
@@ -86,7 +87,12 @@ impl Step for Processor {
     }
 }
 
-fn process_batch(conn: &mut Conn, accounts: &BTreeMap<String, Route>, now_ms: i64) -> store::Result<Done> {
+fn process_batch(
+    conn: &mut Conn,
+    mapping: &Mapping,
+    accounts: &BTreeMap<String, Route>,
+    now_ms: i64,
+) -> store::Result<Done> {
     let events = inbox::take(conn, BATCH_LIMIT)?;
     let mut mapped = Vec::new();
     let mut wanted = Vec::new();
@@ -96,7 +102,7 @@ fn process_batch(conn: &mut Conn, accounts: &BTreeMap<String, Route>, now_ms: i6
             inbox::dead_letter(conn, event.seq, &format!("no account `{}` is configured", event.account))?;
             continue;
         };
-        match understand(event, route) {
+        match understand(mapping, event, route) {
             Ok(Understood::States(states)) => {
                 mapped.extend(states);
                 done_with.push(event.seq);
@@ -126,12 +132,12 @@ enum Understood {
 /// A state on its way into the outbox, and the kind of its object should it have to be read again.
 struct Arriving {
     state: NewState,
-    kind: String,
+    kind: Arc<str>,
 }
 
 /// A mapping that panics is a bug; the event waits as a dead letter until it is mended, and holds up nothing.
-fn understand(event: &PendingEvent, route: &Route) -> Result<Understood, String> {
-    let mapped = match catch_unwind(AssertUnwindSafe(|| mapping::map(&event.payload, &route.api_version))) {
+fn understand(mapping: &Mapping, event: &PendingEvent, route: &Route) -> Result<Understood, String> {
+    let mapped = match catch_unwind(AssertUnwindSafe(|| mapping.map(&event.payload, &route.api_version))) {
         Ok(result) => result.map_err(|error| error.to_string())?,
         Err(_panic) => return Err("the mapping panicked".to_owned()),
     };
@@ -149,15 +155,13 @@ fn understand(event: &PendingEvent, route: &Route) -> Result<Understood, String>
 }
 
 fn new_state(event: &PendingEvent, route: &Route, change: Change) -> Result<Arriving, serde_json::Error> {
-    let envelope: Event<'_, ObjectHead<'_>> = serde_json::from_str(&event.payload)?;
     for note in &change.notes {
-        tracing::info!(event.id = %envelope.id, external_id = %change.external_id, "mapping: {note}");
+        tracing::info!(event.id = %change.event_id, external_id = %change.external_id, "mapping: {note}");
     }
-    let position =
-        Position { created: envelope.created, progress: change.progress, event_id: envelope.id.into_owned() };
+    let position = Position { created: change.created, progress: change.progress, event_id: change.event_id };
     let state = NewState {
         org: route.org.clone(),
-        sobject: change.sobject.to_owned(),
+        sobject: change.sobject.as_ref().to_owned(),
         external_id: change.external_id,
         account: event.account.clone(),
         position,
@@ -165,7 +169,7 @@ fn new_state(event: &PendingEvent, route: &Route, change: Change) -> Result<Arri
         carried: "{}".to_owned(),
         parents: serde_json::to_string(&change.parents)?,
     };
-    Ok(Arriving { state, kind: envelope.data.object.object.unwrap_or_default().into_owned() })
+    Ok(Arriving { state, kind: change.object })
 }
 
 /// Keeps the newest state of each record and merges those that are newer than what is known. Gives how many.

@@ -112,7 +112,7 @@ async fn a_burst_on_one_record_is_one_write(bridge: Bridge) {
         format!(
             r#"{{"id":"evt_{number}","object":"event","type":"customer.updated","api_version":"2026-10-28.endive",
             "created":{},"livemode":false,"data":{{"object":{{"id":"cus_1","object":"customer","name":"Name {number}",
-            "created":1795000000,"livemode":false,"metadata":{{}}}}}}}}"#,
+            "created":1795000000,"livemode":false,"metadata":{{}},"balance":0,"description":null,"email":null}}}}}}"#,
             1_795_000_000 + number
         )
     };

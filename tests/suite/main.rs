@@ -8,6 +8,7 @@ mod bridge;
 mod contract;
 mod hardening;
 mod journeys;
+mod mapping;
 mod postgres;
 mod process;
 mod signatures;

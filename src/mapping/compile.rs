@@ -1,0 +1,184 @@
+//! From the files to the plan that events are mapped by. Everything that is wrong is told at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::condition::When;
+use super::field::Field;
+use super::file::{self, Fault, Faults, Item, Node, Place, Table};
+use super::paths::Paths;
+use super::plan::{Plan, Plans};
+use super::progress::Progress;
+use super::scope::{Absent, Scope};
+use super::shape::{Shapes, did_you_mean};
+use crate::salesforce::schema::{Kind, Schema};
+
+/// Fields that every record gets; no record itself.
+const EVERY: &str = "every";
+/// The field that records are upserted by.
+const KEY: &str = "Stripe_Id__c";
+
+/// A lookup whose parent has to be mapped too.
+struct Reference {
+    place: Place,
+    field: String,
+    object: String,
+    to: Option<String>,
+}
+
+/// The plans for all kinds of objects. `files` are names and texts; later ones are laid over earlier ones.
+pub(super) fn compile(files: &[(&str, &str)], schema: &Schema) -> Result<Plans, Faults> {
+    let (mut faults, mut merged) = (Vec::new(), Table::new());
+    for (name, text) in files {
+        let table = file::parse(name, text, &mut faults);
+        file::lay_over(&mut merged, table);
+    }
+    let shapes = Shapes::load();
+    let every = match merged.remove(EVERY).map(|item| item.node) {
+        Some(Node::Table(mut every)) => every.remove("fields"),
+        _ => None,
+    };
+    let (mut plans, mut references) = (Plans::default(), Vec::new());
+    for (name, item) in &merged {
+        match &item.node {
+            Node::Flag(false) => {}
+            Node::Table(record) => {
+                let compiler =
+                    Compiler { shapes: &shapes, schema, faults: &mut faults, references: &mut references };
+                compiler.record(name, item, record, every.as_ref(), &mut plans);
+            }
+            _ => faults.push(Fault {
+                place: item.place.clone(),
+                problem: format!("`{name}` is a table [{name}], or false to leave these records out"),
+            }),
+        }
+    }
+    for reference in references {
+        check_reference(&reference, &plans, &mut faults);
+    }
+    faults.sort();
+    faults.dedup();
+    if faults.is_empty() { Ok(plans) } else { Err(Faults(faults)) }
+}
+
+fn check_reference(reference: &Reference, plans: &Plans, faults: &mut Vec<Fault>) {
+    let Reference { place, field, object, to } = reference;
+    let targets: BTreeSet<&str> = plans.targets(object).collect();
+    let problem = match to {
+        _ if targets.is_empty() => {
+            format!("`{field}` refers to a {object}, but no records are made of that object")
+        }
+        Some(to) if !targets.contains(to.as_str()) => {
+            format!("`{field}` points to records of {to}, but a {object} becomes a record of {targets:?}")
+        }
+        _ => return,
+    };
+    faults.push(Fault { place: place.clone(), problem });
+}
+
+struct Compiler<'c> {
+    shapes: &'c Shapes,
+    schema: &'c Schema,
+    faults: &'c mut Vec<Fault>,
+    references: &'c mut Vec<Reference>,
+}
+
+impl Compiler<'_> {
+    fn record(self, name: &str, item: &Item, record: &Table, every: Option<&Item>, plans: &mut Plans) {
+        let setting = |key: &str| match record.get(key).map(|item| &item.node) {
+            Some(Node::Text(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let (Some(from), Some(to)) = (setting("from"), setting("to")) else {
+            let problem =
+                format!("[{name}] needs `from = \"a Stripe object\"` and `to = \"a Salesforce object\"`");
+            return self.faults.push(Fault { place: item.place.clone(), problem });
+        };
+        if !self.shapes.objects().any(|known| known == from) {
+            let names: Vec<String> = self.shapes.objects().map(str::to_owned).collect();
+            let place = record["from"].place.clone();
+            let meant = did_you_mean(&from, names.iter());
+            let problem = format!("`{from}` is not an object of Stripe that can be mapped{meant}");
+            return self.faults.push(Fault { place, problem });
+        }
+        let kind = plans.kinds.entry(from.clone()).or_default();
+        let mut scope = Scope {
+            object: from,
+            shapes: self.shapes,
+            paths: std::mem::take(&mut kind.paths),
+            needs: Vec::new(),
+            faults: self.faults,
+        };
+        scope.refuse_unknown(record, &["from", "to", "when", "every", "order", "fields"], "a record");
+        let known = self.schema.fields(&to);
+        check_object(&to, &record["to"].place, self.schema, &mut scope);
+        let id = scope.slot("id", item, Absent::IsAnError);
+        let deleted = scope.paths.add("deleted");
+        let when = record.get("when").map(|item| When::compile(item, &mut scope)).unwrap_or_default();
+        let progress = record.get("order").map(|item| Progress::compile(item, &mut scope));
+        let wants_every = !matches!(record.get("every").map(|item| &item.node), Some(Node::Flag(false)));
+        let mut entries: BTreeMap<&String, &Item> = BTreeMap::new();
+        for fields in every.filter(|_| wants_every).into_iter().chain(record.get("fields")) {
+            match &fields.node {
+                Node::Table(fields) => entries.extend(fields),
+                _ => scope.fault(&fields.place, "`fields` is a table".to_owned()),
+            }
+        }
+        let mut fields = Vec::new();
+        for (name, item) in entries {
+            if matches!(item.node, Node::Flag(false)) {
+                continue;
+            }
+            let target = known.and_then(|fields| fields.get(name));
+            if let Some(known) = known.filter(|_| target.is_none()) {
+                let meant = did_you_mean(name, known.keys());
+                scope.fault(&item.place, format!("{to} has no field `{name}`{meant}"));
+            }
+            if name == KEY {
+                scope.fault(&item.place, format!("`{KEY}` is always the id in Stripe; leave it out"));
+                continue;
+            }
+            let Some(field) = Field::compile(name, item, target, &mut scope) else { continue };
+            if let Some(object) = field.refers_to() {
+                let to = target.and_then(|field| match &field.kind {
+                    Kind::Lookup(to) => Some(to.clone()),
+                    _ => None,
+                });
+                let (place, field) = (item.place.clone(), name.clone());
+                self.references.push(Reference { place, field, object: object.to_owned(), to });
+            }
+            fields.push(field);
+        }
+        let needs = std::mem::take(&mut scope.needs);
+        let paths: Paths = scope.paths;
+        let to: Arc<str> = to.into();
+        kind.paths = paths;
+        kind.plans.push(Plan {
+            sobject: to,
+            when,
+            needs,
+            id,
+            deleted,
+            fields,
+            progress: progress.unwrap_or_default(),
+        });
+    }
+}
+
+/// The object must be there, and have the field that its records are upserted by.
+fn check_object(to: &str, place: &Place, schema: &Schema, scope: &mut Scope<'_>) {
+    let problem = match schema.fields(to) {
+        None => {
+            let meant = did_you_mean(to, schema.objects());
+            format!("there is no object `{to}` in the org's metadata{meant}")
+        }
+        Some(fields) => match fields.get(KEY) {
+            None => format!("{to} has no field `{KEY}`, by which its records are upserted"),
+            Some(field) if !field.is_key => {
+                format!("{to}.{KEY} must be an external id, unique and case-sensitive")
+            }
+            Some(_) => return,
+        },
+    };
+    scope.fault(place, problem);
+}
