@@ -63,7 +63,7 @@ pub struct App {
     clock: Clock,
     store: Store,
     receiver: Receiver,
-    recorder_thread: std::thread::JoinHandle<()>,
+    recorder_threads: Vec<std::thread::JoinHandle<()>>,
     clients: BTreeMap<String, stripe::Client>,
     steps: Steps,
     bells: Bells,
@@ -89,7 +89,7 @@ impl App {
     pub fn assemble(config: Config, clock: Clock) -> Result<Self, Error> {
         let store = Store::open(&config.database.url, config.database.connections)?;
         let bells = Bells::default();
-        let (recorder, recorder_thread) = Recorder::start(store.clone(), bells.inbox.clone())?;
+        let (recorder, recorder_threads) = Recorder::start(&store, &bells.inbox)?;
         let mapping = Arc::new(load_mapping(&config.mapping)?);
         let mut clients = BTreeMap::new();
         for (name, account) in &config.stripe {
@@ -126,7 +126,7 @@ impl App {
             deliveries,
         };
         let receiver = Receiver { accounts: accounts(&config), recorder, clock: clock.clone() };
-        Ok(Self { config, clock, store, receiver, recorder_thread, clients, steps, bells })
+        Ok(Self { config, clock, store, receiver, recorder_threads, clients, steps, bells })
     }
 
     /// The store, for commands that look into it.
@@ -178,7 +178,7 @@ impl App {
             server,
             stop,
             workers,
-            recorder_thread: self.recorder_thread,
+            recorder_threads: self.recorder_threads,
         })
     }
 }
@@ -204,7 +204,7 @@ pub struct Running {
     server: JoinHandle<std::io::Result<()>>,
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
-    recorder_thread: std::thread::JoinHandle<()>,
+    recorder_threads: Vec<std::thread::JoinHandle<()>>,
 }
 
 impl Running {
@@ -241,9 +241,10 @@ impl Running {
         if tokio::time::timeout(WORKERS_STOP, ends).await.is_err() {
             tracing::warn!("a call to Salesforce is still under way; its records will travel again");
         }
-        // The handlers held the last senders, so the thread has committed everything and ends, unless the database hangs.
-        let joined = tokio::task::spawn_blocking(move || self.recorder_thread.join());
-        if !matches!(tokio::time::timeout(RECORDER_STOP, joined).await, Ok(Ok(Ok(())))) {
+        // The handlers held the last senders, so the threads have committed everything and end, unless the database hangs.
+        let join = || self.recorder_threads.into_iter().filter_map(|thread| thread.join().err()).count();
+        let joined = tokio::task::spawn_blocking(join);
+        if !matches!(tokio::time::timeout(RECORDER_STOP, joined).await, Ok(Ok(0))) {
             tracing::warn!("the recorder did not end well; what it had not committed was not acknowledged");
         }
     }

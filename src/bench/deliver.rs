@@ -41,7 +41,7 @@ async fn backlog(engine: Engine, options: &Options, progress: impl Fn(&str)) -> 
     let payments = options.backlog.div_ceil(3);
     progress(&format!("{} records wait in the outbox", payments * 3));
     fill(&store, (0..payments).flat_map(events::payment)).await?;
-    let processor = processor(store);
+    let processor = processor(store)?;
     while processor.step().await == Next::Again {}
     let config = config(&database, &org)?;
     let app = tokio::task::spawn_blocking(move || App::assemble(config, Clock::system())).await?;

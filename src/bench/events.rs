@@ -14,6 +14,7 @@ const PAYMENT_INTENT: &str = r#"{
   "id": "evt_3p@NUMBER@", "object": "event", "api_version": "@VERSION@", "created": 1791198003,
   "data": { "object": {
     "id": "pi_3b@NUMBER@", "object": "payment_intent", "amount": 14700, "amount_received": 14700, "created": 1791198001,
+    "amount_capturable": 0, "description": null, "last_payment_error": null, "cancellation_reason": null,
     "currency": "usd", "customer": "cus_b@NUMBER@", "latest_charge": "ch_3b@NUMBER@", "livemode": false,
     "metadata": {}, "payment_method_types": ["card"], "status": "succeeded"
   } },
@@ -24,7 +25,7 @@ const CUSTOMER: &str = r#"{
   "id": "evt_1c@NUMBER@", "object": "event", "api_version": "@VERSION@", "created": 1791198000,
   "data": { "object": {
     "id": "cus_b@NUMBER@", "object": "customer", "balance": 0, "created": 1791198000, "currency": "usd",
-    "delinquent": false, "email": "ada@example.com", "livemode": false, "metadata": {}, "name": "Ada Lindqvist"
+    "delinquent": false, "description": null, "email": "ada@example.com", "livemode": false, "metadata": {}, "name": "Ada Lindqvist"
   } },
   "livemode": false, "pending_webhooks": 1, "type": "customer.created"
 }"#;

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::database::{Database, Engine};
 use super::report::Figure;
 use super::{Options, events};
+use crate::app::load_mapping;
 use crate::clock::{Clock, unix_ms};
-use crate::config::STRIPE_API_VERSION;
+use crate::config::{MappingConfig, STRIPE_API_VERSION};
 use crate::store::Store;
 use crate::store::inbox::{self, NewEvent};
 use crate::webhooks::process::{Processor, Route};
@@ -21,7 +23,7 @@ pub(super) async fn measure(
 ) -> io::Result<Vec<Figure>> {
     let database = Database::create(engine, &options.directory)?;
     let store = database.open().await?;
-    let processor = processor(store.clone());
+    let processor = processor(store.clone())?;
     let mut rates = Vec::new();
     for round in 0..options.rounds {
         let first = round * options.events;
@@ -35,10 +37,12 @@ pub(super) async fn measure(
     Ok(vec![Figure::new("mapped and merged into the outbox", "events/s", rates)])
 }
 
-pub(super) fn processor(store: Store) -> Processor {
+pub(super) fn processor(store: Store) -> io::Result<Processor> {
+    let mapping = load_mapping(&MappingConfig::default()).map_err(io::Error::other)?;
     let route = Route { org: "main".to_owned(), api_version: STRIPE_API_VERSION.to_owned() };
     let routes = BTreeMap::from([("main".to_owned(), route)]);
-    Processor::new(store, routes, Clock::system(), Bell::default(), Bell::default())
+    let bells = (Bell::default(), Bell::default());
+    Ok(Processor::new(store, Arc::new(mapping), routes, Clock::system(), bells.0, bells.1))
 }
 
 /// Puts events into the inbox as if they had been received.

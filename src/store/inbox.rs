@@ -81,23 +81,26 @@ fn record_on_sqlite(c: &mut SqliteConnection, batch: &[NewEvent]) -> Result<Vec<
     Ok(new)
 }
 
-/// One statement for every batch size; arrays travel as one parameter each.
+/// One statement for every batch size; arrays travel as one parameter each. The rows are always inserted in the same order,
+/// so that two batches with the same events cannot lock each other out.
 fn record_on_postgres(c: &mut PgConnection, batch: &[NewEvent]) -> Result<Vec<bool>> {
-    fn column<'a, T>(batch: &'a [NewEvent], field: impl Fn(&'a NewEvent) -> T) -> Vec<T> {
-        batch.iter().map(field).collect()
+    fn column<'a, T>(rows: &[&'a NewEvent], field: impl Fn(&'a NewEvent) -> T) -> Vec<T> {
+        rows.iter().map(|row| field(row)).collect()
     }
+    let mut rows: Vec<&NewEvent> = batch.iter().collect();
+    rows.sort_by(|a, b| (&a.event_id, &a.account).cmp(&(&b.event_id, &b.account)));
     let statement = Statement {
         before: "WITH recorded AS ( \
              INSERT INTO events (account, event_id, event_type, object_id, created, received_at, payload) \
              SELECT * FROM unnest(",
         values: (
-            column(batch, |e| e.account.as_str()).into_sql::<Array<Text>>(),
-            column(batch, |e| e.event_id.as_str()).into_sql::<Array<Text>>(),
-            column(batch, |e| e.event_type.as_str()).into_sql::<Array<Text>>(),
-            column(batch, |e| e.object_id.as_deref()).into_sql::<Array<Nullable<Text>>>(),
-            column(batch, |e| e.created).into_sql::<Array<BigInt>>(),
-            column(batch, |e| e.received_at).into_sql::<Array<BigInt>>(),
-            column(batch, |e| e.payload.as_str()).into_sql::<Array<Text>>(),
+            column(&rows, |e| e.account.as_str()).into_sql::<Array<Text>>(),
+            column(&rows, |e| e.event_id.as_str()).into_sql::<Array<Text>>(),
+            column(&rows, |e| e.event_type.as_str()).into_sql::<Array<Text>>(),
+            column(&rows, |e| e.object_id.as_deref()).into_sql::<Array<Nullable<Text>>>(),
+            column(&rows, |e| e.created).into_sql::<Array<BigInt>>(),
+            column(&rows, |e| e.received_at).into_sql::<Array<BigInt>>(),
+            column(&rows, |e| e.payload.as_str()).into_sql::<Array<Text>>(),
         ),
         after: ") ON CONFLICT DO NOTHING RETURNING seq, event_id, account \
              ), waiting AS ( \
@@ -110,15 +113,11 @@ fn record_on_postgres(c: &mut PgConnection, batch: &[NewEvent]) -> Result<Vec<bo
     Ok(batch.iter().map(|e| recorded.remove(&(e.event_id.as_str(), e.account.as_str()))).collect())
 }
 
-/// Any number all our processes agree on: who holds it maps.
-const MAPPING_LOCK: i64 = 7_079_283_412;
+/// Any number all our processes agree on: who holds it merges.
+const MERGING_LOCK: i64 = 7_079_283_412;
 
-/// The next events in order of arrival. One process at a time takes events, until its transaction ends: two could each see
-/// one of two states of a new record, and neither that they contradict each other. On SQLite there is one writer anyway.
+/// The next events in order of arrival.
 pub fn take(conn: &mut Conn, limit: i64) -> Result<Vec<PendingEvent>> {
-    if let Conn::Postgres(c) = conn {
-        diesel::sql_query(format!("SELECT pg_advisory_xact_lock({MAPPING_LOCK})")).execute(c)?;
-    }
     let query = inbox::table
         .inner_join(events::table)
         .filter(inbox::state.eq("pending"))
@@ -126,6 +125,15 @@ pub fn take(conn: &mut Conn, limit: i64) -> Result<Vec<PendingEvent>> {
         .limit(limit)
         .select((events::seq, events::account, events::payload));
     Ok(on_backend!(conn, c => query.load(c))?)
+}
+
+/// From here to the end of the transaction no other process merges: two could each see one of two states of a new record, and
+/// neither that they contradict each other. On SQLite there is one writer anyway.
+pub fn one_at_a_time(conn: &mut Conn) -> Result<()> {
+    if let Conn::Postgres(c) = conn {
+        diesel::sql_query(format!("SELECT pg_advisory_xact_lock({MERGING_LOCK})")).execute(c)?;
+    }
+    Ok(())
 }
 
 /// The events are mapped: they leave the inbox, their bodies stay.

@@ -1,4 +1,4 @@
-//! Inbox → mapping → outbox, in one transaction for many events.
+//! Inbox → mapping → outbox, many events at a time.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -58,15 +58,29 @@ impl Processor {
     }
 }
 
+impl Processor {
+    /// Takes and maps without holding up the events that come in, then merges in one transaction. Should another process
+    /// have taken the same events meanwhile, merging them twice changes nothing.
+    async fn process_batch(&self) -> store::Result<Done> {
+        let (mapping, accounts) = (Arc::clone(&self.mapping), Arc::clone(&self.accounts));
+        let take =
+            move |conn: &mut Conn| Ok(understand_all(&inbox::take(conn, BATCH_LIMIT)?, &mapping, &accounts));
+        let batch = self.store.read(take).await?;
+        if batch.events == 0 {
+            return Ok(Done::default());
+        }
+        let now_ms = unix_ms(self.clock.now());
+        self.store.write(move |conn| merge_batch(conn, batch, now_ms)).await
+    }
+}
+
 impl Step for Processor {
     fn name(&self) -> &'static str {
         "process"
     }
 
     async fn step(&self) -> Next {
-        let now_ms = unix_ms(self.clock.now());
-        let (mapping, accounts) = (Arc::clone(&self.mapping), Arc::clone(&self.accounts));
-        match self.store.write(move |conn| process_batch(conn, &mapping, &accounts, now_ms)).await {
+        match self.process_batch().await {
             Ok(done) => {
                 if done.changes > 0 {
                     self.delivery.ring();
@@ -87,40 +101,47 @@ impl Step for Processor {
     }
 }
 
-fn process_batch(
-    conn: &mut Conn,
-    mapping: &Mapping,
-    accounts: &BTreeMap<String, Route>,
-    now_ms: i64,
-) -> store::Result<Done> {
-    let events = inbox::take(conn, BATCH_LIMIT)?;
-    let mut mapped = Vec::new();
-    let mut wanted = Vec::new();
-    let mut done_with = Vec::with_capacity(events.len());
-    for event in &events {
-        let Some(route) = accounts.get(&event.account) else {
-            inbox::dead_letter(conn, event.seq, &format!("no account `{}` is configured", event.account))?;
-            continue;
+/// What the events of one batch come down to.
+#[derive(Default)]
+struct Batch {
+    events: usize,
+    states: Vec<Arriving>,
+    wanted: Vec<Wanted>,
+    done_with: Vec<i64>,
+    dead: Vec<(i64, String)>,
+}
+
+fn understand_all(events: &[PendingEvent], mapping: &Mapping, accounts: &BTreeMap<String, Route>) -> Batch {
+    let mut batch = Batch { events: events.len(), ..Batch::default() };
+    for event in events {
+        let understood = match accounts.get(&event.account) {
+            Some(route) => understand(mapping, event, route),
+            None => Err(format!("no account `{}` is configured", event.account)),
         };
-        match understand(mapping, event, route) {
-            Ok(Understood::States(states)) => {
-                mapped.extend(states);
-                done_with.push(event.seq);
-            }
-            Ok(Understood::Wanted(one)) => {
-                wanted.push(one);
-                done_with.push(event.seq);
-            }
+        match understood {
+            Ok(Understood::States(states)) => batch.states.extend(states),
+            Ok(Understood::Wanted(one)) => batch.wanted.push(one),
             Err(reason) => {
-                tracing::error!(seq = event.seq, account = %event.account, %reason, "event dead-lettered");
-                inbox::dead_letter(conn, event.seq, &reason)?;
+                batch.dead.push((event.seq, reason));
+                continue;
             }
         }
+        batch.done_with.push(event.seq);
     }
-    let changes = merge(conn, mapped, &mut wanted, now_ms)?;
+    batch
+}
+
+fn merge_batch(conn: &mut Conn, batch: Batch, now_ms: i64) -> store::Result<Done> {
+    let Batch { events, states, mut wanted, done_with, dead } = batch;
+    inbox::one_at_a_time(conn)?;
+    let changes = merge(conn, states, &mut wanted, now_ms)?;
     fetches::request(conn, &wanted, now_ms)?;
+    for (seq, reason) in &dead {
+        tracing::error!(seq, %reason, "event dead-lettered");
+        inbox::dead_letter(conn, *seq, reason)?;
+    }
     inbox::complete(conn, &done_with)?;
-    Ok(Done { events: events.len(), changes, wanted: wanted.len() })
+    Ok(Done { events, changes, wanted: wanted.len() })
 }
 
 /// What an event comes down to.

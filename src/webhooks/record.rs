@@ -2,14 +2,14 @@
 //!
 //! There is no waiting for company: an idle service commits one event at once, a busy one fills its batches by itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::inbox::{self, NewEvent};
-use crate::store::{self, Store};
+use crate::store::{self, Backend, Store};
 use crate::worker::Bell;
 
 /// Events that may wait for a commit; beyond that the sender is asked to come back.
@@ -45,20 +45,25 @@ pub enum Error {
     Stopping,
 }
 
-type Job = (NewEvent, oneshot::Sender<Result<Recorded, Error>>);
+type Answer = oneshot::Sender<Result<Recorded, Error>>;
+type Job = (NewEvent, Answer);
 
-/// The way to the thread that commits. Clones lead to the same thread; it ends when the last one is gone.
+/// The way to the threads that commit. Clones lead to the same threads; they end when the last one is gone.
 #[derive(Clone, Debug)]
 pub struct Recorder(Option<mpsc::Sender<Job>>);
 
 impl Recorder {
-    /// Starts the thread that commits; `bell` rings after each commit that brought something new.
-    pub fn start(store: Store, bell: Bell) -> std::io::Result<(Self, JoinHandle<()>)> {
+    /// Starts the threads that commit; `bell` rings after each commit that brought something new.
+    pub fn start(store: &Store, bell: &Bell) -> std::io::Result<(Self, Vec<JoinHandle<()>>)> {
         let (sender, receiver) = mpsc::channel(WAITING_LIMIT);
-        let thread = std::thread::Builder::new()
-            .name("recorder".to_owned())
-            .spawn(move || commit_batches(&store, &bell, receiver))?;
-        Ok((Self(Some(sender)), thread))
+        let jobs = Arc::new(Mutex::new(receiver));
+        let start_thread = |_| {
+            let (store, bell, jobs) = (store.clone(), bell.clone(), Arc::clone(&jobs));
+            let thread = std::thread::Builder::new().name("recorder".to_owned());
+            thread.spawn(move || commit_batches(&store, &bell, &jobs))
+        };
+        let threads = (0..committers(store.backend())).map(start_thread).collect::<Result<_, _>>()?;
+        Ok((Self(Some(sender)), threads))
     }
 
     /// Stores nothing and says it did: what the benchmark compares with.
@@ -81,14 +86,16 @@ impl Recorder {
     }
 }
 
-fn commit_batches(store: &Store, bell: &Bell, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(first) = jobs.blocking_recv() {
-        let (mut events, mut answers) = (vec![first.0], vec![first.1]);
-        while events.len() < BATCH_LIMIT {
-            let Ok((event, answer)) = jobs.try_recv() else { break };
-            events.push(event);
-            answers.push(answer);
-        }
+/// SQLite has one writer whatever we do. PostgreSQL takes one batch while the disk writes another.
+fn committers(backend: Backend) -> usize {
+    match backend {
+        Backend::Sqlite => 1,
+        Backend::Postgres => 2,
+    }
+}
+
+fn commit_batches(store: &Store, bell: &Bell, jobs: &Mutex<mpsc::Receiver<Job>>) {
+    while let Some((events, answers)) = next_batch(jobs) {
         let results = commit(store, &events);
         if results.iter().any(|result| matches!(result, Ok(Recorded::New))) {
             bell.ring();
@@ -98,6 +105,17 @@ fn commit_batches(store: &Store, bell: &Bell, mut jobs: mpsc::Receiver<Job>) {
             let _gone = answer.send(result);
         }
     }
+}
+
+/// Waits for an event and takes those that wait behind it. `None` when there will be no more.
+fn next_batch(jobs: &Mutex<mpsc::Receiver<Job>>) -> Option<(Vec<NewEvent>, Vec<Answer>)> {
+    let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut batch = vec![jobs.blocking_recv()?];
+    while batch.len() < BATCH_LIMIT {
+        let Ok(job) = jobs.try_recv() else { break };
+        batch.push(job);
+    }
+    Some(batch.into_iter().unzip())
 }
 
 /// Commits a batch as a whole, or, when it is refused, event by event: one bad event harms only itself.
