@@ -161,7 +161,7 @@ macro_rules! merge_from {
 }
 
 const MERGE_UNLESS_OLDER: &str = ")) AS arriving WHERE true \
-     ON CONFLICT (org, external_id, sobject) DO UPDATE SET \
+     ON CONFLICT (external_id, org, sobject) DO UPDATE SET \
        account = excluded.account, created = excluded.created, progress = excluded.progress, \
        event_id = excluded.event_id, fields = excluded.fields, carried = excluded.carried, \
        parents = excluded.parents, \

@@ -193,7 +193,7 @@ fn no_query_of_the_outbox_reads_the_whole_table() {
             "SELECT min(due_at) FROM outbox WHERE org = ? AND state IN ('pending', 'leased')",
             "USING INDEX outbox_due",
         ),
-        ("SELECT fields FROM outbox WHERE org = ? AND external_id IN (?, ?)", "(org=? AND external_id=?)"),
+        ("SELECT fields FROM outbox WHERE org = ? AND external_id IN (?, ?)", "(external_id=? AND org=?)"),
     ] {
         let plans: Vec<Plan> =
             diesel::sql_query(format!("EXPLAIN QUERY PLAN {query}")).load(&mut conn).unwrap();

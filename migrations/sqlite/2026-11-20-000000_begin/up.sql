@@ -41,7 +41,8 @@ CREATE TABLE outbox (
     waiting_since  BIGINT,           -- first refusal for want of a parent
     last_error     TEXT,
     updated_at     BIGINT  NOT NULL,
-    UNIQUE (org, external_id, sobject) -- in this order: rows are looked up without their object
+    -- In this order: rows are looked up without their object, and a planner without statistics must not read a whole org.
+    UNIQUE (external_id, org, sobject)
 );
 CREATE INDEX outbox_due ON outbox (org, due_at) WHERE state IN ('pending', 'leased');
 
