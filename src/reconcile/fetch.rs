@@ -186,3 +186,15 @@ fn gone(error: &Error) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_that_began_before_a_change_is_older_than_the_change() {
+        let answered_at = OffsetDateTime::from_unix_timestamp(1_795_190_411).unwrap();
+        let read_at = began_at(answered_at, Duration::from_millis(100));
+        assert_eq!(read_at.unix_timestamp(), 1_795_190_410);
+    }
+}

@@ -191,10 +191,3 @@ pub fn counts(conn: &mut Conn) -> Result<(i64, i64)> {
     let stored = on_backend!(conn, c => events::table.count().get_result(c))?;
     Ok((pending, stored))
 }
-
-/// The bodies of all events about an object, oldest arrival first.
-pub fn about(conn: &mut Conn, object_id: &str) -> Result<Vec<String>> {
-    let query =
-        events::table.filter(events::object_id.eq(object_id)).order(events::seq).select(events::payload);
-    Ok(on_backend!(conn, c => query.load(c))?)
-}

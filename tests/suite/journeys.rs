@@ -28,6 +28,8 @@ each_backend!(
     a_missing_parent_is_read_from_stripe,
     a_tie_that_the_events_cannot_decide_is_settled_by_reading,
     an_event_in_another_api_version_is_read_again,
+    an_event_in_another_api_version_whose_object_is_gone_is_set_aside,
+    a_link_that_a_later_state_does_not_name_stays_in_every_order,
     the_daily_budget_pauses_and_fails_nothing,
     an_amount_in_no_known_currency_is_set_aside,
     what_waited_goes_on_after_a_restart,
@@ -318,6 +320,43 @@ async fn an_event_in_another_api_version_is_read_again(bridge: Bridge) {
     bridge.drain().await;
     let id = customer["id"].as_str().unwrap();
     assert_eq!(bridge.field(CUSTOMER, id, "Name").unwrap(), "As of today");
+}
+
+async fn an_event_in_another_api_version_whose_object_is_gone_is_set_aside(mut bridge: Bridge) {
+    bridge.expect_dead_letters();
+    bridge.at_stripe("/v1/customers", &[("name", "In an old shape")]).await;
+    let mut old = bridge.stripe.events()[0].clone();
+    old["api_version"] = "2020-08-27".into();
+    old["data"]["object"]["id"] = "cus_gone".into();
+    assert_eq!(bridge.receive(&old.to_string()).await.status, 200);
+    bridge.drain().await;
+    let dead = bridge.store().read(|conn| paybridge::store::inbox::dead_letters(conn, 10)).await.unwrap();
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0].last_error.as_deref().unwrap().contains("cus_gone"), "{dead:?}");
+}
+
+async fn a_link_that_a_later_state_does_not_name_stays_in_every_order(bridge: Bridge) {
+    bridge.a_payment("4900", "usd").await;
+    let events = bridge.stripe.events();
+    let succeeded = events.iter().find(|event| event["type"] == "payment_intent.succeeded").unwrap();
+    for (number, order) in [[0, 1], [1, 0]].into_iter().enumerate() {
+        let id = format!("pi_{number}");
+        let mut linked = succeeded.clone();
+        linked["id"] = format!("evt_linked_{number}").into();
+        linked["data"]["object"]["id"] = id.clone().into();
+        let mut unlinked = linked.clone();
+        unlinked["id"] = format!("evt_unlinked_{number}").into();
+        unlinked["created"] = (succeeded["created"].as_i64().unwrap() + 1).into();
+        unlinked["data"]["object"]["metadata"] = serde_json::json!({});
+        unlinked["data"]["object"]["description"] = "newer".into();
+        let told = [linked, unlinked];
+        for which in order {
+            assert_eq!(bridge.receive(&told[which].to_string()).await.status, 200);
+            bridge.drain_for(Duration::from_secs(60)).await;
+        }
+        assert_eq!(bridge.field(INTENT, &id, "Name").unwrap(), "newer", "{order:?}");
+        assert_eq!(bridge.field(INTENT, &id, "Opportunity__c").unwrap(), OPPORTUNITY_ID, "{order:?}");
+    }
 }
 
 async fn the_daily_budget_pauses_and_fails_nothing(bridge: Bridge) {
