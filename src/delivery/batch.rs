@@ -68,6 +68,7 @@ mod tests {
             attempts: 1,
             waiting_since: None,
             due_at: 0,
+            mapping_version: String::new(),
         };
         (0..count).map(row).collect()
     }

@@ -13,8 +13,9 @@ use crate::backoff;
 use crate::clock::{Clock, unix_ms};
 use crate::config::DeliveryConfig;
 use crate::salesforce::{Client, Collection, Error, Outcome, Record};
+use crate::store::attempts::{self, Ended, NewAttempt};
 use crate::store::fetches::{self, Wanted};
-use crate::store::outbox::{self, Leased};
+use crate::store::outbox::{self, Arrived, Leased};
 use crate::store::{self, Conn, Store};
 use crate::worker::{Bell, Next, Step};
 
@@ -280,9 +281,30 @@ fn record(
     let now_ms = unix_ms(now);
     let ids: Vec<i64> = judged.iter().map(|(row, _)| row).chain(unsent).map(|row| row.id).collect();
     outbox::lock(conn, &ids)?;
-    let (mut done, mut released, mut orphans, mut stop) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let (mut arrived, mut released, mut orphans, mut stop) = (Vec::new(), Vec::new(), Vec::new(), None);
     for (row, outcome) in judged {
-        let reason = describe(outcome);
+        let (code, message) = match outcome {
+            Outcome::Accepted { record_id, .. } => {
+                let (record_id, event_id) = (record_id.clone(), row.event_id.clone());
+                arrived.push(Arrived { id: row.id, record_id, event_id });
+                continue;
+            }
+            Outcome::Refused { code, message, fields } if fields.is_empty() => (code, message.clone()),
+            Outcome::Refused { code, message, fields } => {
+                (code, format!("{message} [{}]", fields.join(", ")))
+            }
+        };
+        let reason = format!("{code}: {message}");
+        let note = |conn: &mut Conn, ended: Ended| {
+            let sent = (ended == Ended::Dead).then_some(row.fields.as_str());
+            let (call_id, attempt, mapping_version) = (lease, row.attempts, row.mapping_version.as_str());
+            let (outbox_id, message) = (row.id, message.as_str());
+            let at = now_ms;
+            attempts::record(
+                conn,
+                &NewAttempt { outbox_id, at, call_id, attempt, ended, code, message, sent, mapping_version },
+            )
+        };
         let attempts = u32::try_from(row.attempts).unwrap_or(1);
         let wait = backoff::wait(attempts, config.backoff, config.backoff_limit, fastrand::u64(..));
         let due_ms = unix_ms(now + wait) + 1;
@@ -290,9 +312,9 @@ fn record(
         let patient =
             now_ms - waiting_since < i64::try_from(config.parent_wait.as_millis()).unwrap_or(i64::MAX);
         match judge(outcome) {
-            Verdict::Done => done.push(row.id),
             Verdict::Retry if attempts < config.max_attempts => {
                 outbox::retry_at(conn, lease, row.id, due_ms, None, &reason)?;
+                note(conn, Ended::Retry)?;
             }
             Verdict::WaitForParent if patient => {
                 // The longer it has waited, the longer it may wait on.
@@ -301,20 +323,25 @@ fn record(
                 let wait = backoff::wait(1, base, config.backoff_limit, fastrand::u64(..));
                 let due_ms = unix_ms(now + wait) + 1;
                 outbox::retry_at(conn, lease, row.id, due_ms, Some(waiting_since), &reason)?;
+                // A day of waiting is one line, not hundreds.
+                if row.waiting_since.is_none() {
+                    note(conn, Ended::WaitForParent)?;
+                }
                 orphans.push(row);
             }
             Verdict::StopLane => {
                 released.push(row);
                 stop = Some(format!("{} {}: {reason}", row.sobject, row.external_id));
             }
-            Verdict::Retry | Verdict::WaitForParent | Verdict::DeadLetter => {
+            Verdict::Done | Verdict::Retry | Verdict::WaitForParent | Verdict::DeadLetter => {
                 tracing::error!(sobject = row.sobject, external_id = row.external_id, attempts, %reason, "dead letter");
                 outbox::dead_letter(conn, lease, row.id, now_ms, &reason)?;
+                note(conn, Ended::Dead)?;
             }
         }
     }
     released.extend(unsent);
-    outbox::complete(conn, lease, &done, now_ms)?;
+    outbox::complete(conn, lease, &arrived, now_ms)?;
     // Back at their place in the queue, before what came later.
     let due_ms = released.iter().map(|row| row.due_at).min().unwrap_or(now_ms);
     let released: Vec<i64> = released.iter().map(|row| row.id).collect();
@@ -342,14 +369,6 @@ fn unseen_parents(conn: &mut Conn, org: &str, orphans: &[&Leased]) -> store::Res
         }));
     }
     Ok(wanted)
-}
-
-fn describe(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Accepted => String::new(),
-        Outcome::Refused { code, message, fields } if fields.is_empty() => format!("{code}: {message}"),
-        Outcome::Refused { code, message, fields } => format!("{code}: {message} [{}]", fields.join(", ")),
-    }
 }
 
 fn as_collections(call: &[Vec<Leased>]) -> Vec<Collection<'_>> {

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn codes_lead_to_reactions() {
-        assert_eq!(judge(&Outcome::Accepted), Verdict::Done);
+        assert_eq!(judge(&Outcome::Accepted { record_id: String::new(), created: true }), Verdict::Done);
         for code in PASSING {
             assert_eq!(refused(code, ""), Verdict::Retry, "{code}");
         }

@@ -57,7 +57,12 @@ pub struct Record<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is in the org now.
-    Accepted,
+    Accepted {
+        /// The record's id; empty when the answer did not say it.
+        record_id: String,
+        /// Whether it was not there before.
+        created: bool,
+    },
     /// It is not.
     Refused {
         /// Salesforce's code, `REQUIRED_FIELD_MISSING`.
@@ -93,6 +98,10 @@ struct SubAnswer<'a> {
 #[derive(Deserialize)]
 struct RecordAnswer {
     success: bool,
+    #[serde(default, deserialize_with = "null_as_default")]
+    id: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    created: bool,
     #[serde(default, deserialize_with = "null_as_default")]
     errors: Vec<RecordError>,
 }
@@ -262,8 +271,11 @@ fn outcomes(sub: &SubAnswer<'_>, collection: &Collection<'_>) -> Result<Vec<Outc
         let (asked, got) = (collection.records.len(), answers.len());
         return Err(Error::Unreadable(format!("{got} records answered instead of {asked}")));
     }
-    let judge = |a: &mut RecordAnswer| if a.success { Outcome::Accepted } else { refused(&mut a.errors) };
-    Ok(answers.iter_mut().map(judge).collect())
+    let outcome = |answer: &mut RecordAnswer| match answer.success {
+        true => Outcome::Accepted { record_id: std::mem::take(&mut answer.id), created: answer.created },
+        false => refused(&mut answer.errors),
+    };
+    Ok(answers.iter_mut().map(outcome).collect())
 }
 
 /// Reads an absent and a null field alike: an answer that cannot be read stops everything, one without a text does not.

@@ -5,6 +5,7 @@
 //! HTTP: rows and identifiers only.
 
 pub mod api_keys;
+pub mod attempts;
 mod connection;
 mod error;
 pub mod fetches;

@@ -2,7 +2,7 @@
 //!
 //! A row lives as long as its record, because its position decides whether a late event is older. `pending` rows are due
 //! at `due_at`; `leased` rows travel, and are due again when the lease ends without a result; `done` rows arrived; `dead`
-//! rows wait for a person or a newer state.
+//! rows wait for a person or a newer state; `discarded` rows are those of which a person said that they stay away.
 
 use std::collections::HashMap;
 
@@ -10,6 +10,7 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text};
 
+use super::attempts::{self, Ended, NewAttempt};
 use super::connection::{Conn, on_backend};
 use super::error::Result;
 use super::schema::outbox;
@@ -45,6 +46,8 @@ pub struct NewState {
     pub carried: String,
     /// JSON list of the records that must exist first.
     pub parents: String,
+    /// Names the mapping that made the fields.
+    pub mapping_version: String,
 }
 
 /// What is known of a record before a new state comes.
@@ -83,6 +86,19 @@ pub struct Leased {
     pub waiting_since: Option<i64>,
     /// Milliseconds since 1970: since when it was due.
     pub due_at: i64,
+    /// Names the mapping that made the fields.
+    pub mapping_version: String,
+}
+
+/// A row that Salesforce accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// The row.
+    pub id: i64,
+    /// The record's own id; empty when the answer did not say it.
+    pub record_id: String,
+    /// Last event of the state that arrived.
+    pub event_id: String,
 }
 
 /// A row that is not tried again until a person replays it or a newer state comes.
@@ -104,6 +120,35 @@ pub struct DeadLetter {
     pub updated_at: i64,
 }
 
+/// Where one record stands.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct Standing {
+    /// The row.
+    pub id: i64,
+    /// `pending`, `leased`, `done`, `dead` or `discarded`.
+    pub state: String,
+    /// Last event of the newest state.
+    pub event_id: String,
+    /// Names the mapping that made it.
+    pub mapping_version: String,
+    /// Tries of that state so far.
+    pub attempts: i32,
+    /// Milliseconds since 1970: when it is tried next, or the lease of its call ends.
+    pub due_at: i64,
+    /// Milliseconds since 1970: since when it waits for a parent.
+    pub waiting_since: Option<i64>,
+    /// Why it is not there yet.
+    pub last_error: Option<String>,
+    /// The record's own id, once it arrived.
+    pub salesforce_id: Option<String>,
+    /// Milliseconds since 1970: when it last arrived.
+    pub delivered_at: Option<i64>,
+    /// Last event of the state that arrived.
+    pub delivered_event_id: Option<String>,
+    /// The call that carried it.
+    pub delivered_call: Option<String>,
+}
+
 /// How many rows are in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -115,6 +160,8 @@ pub struct Counts {
     pub done: i64,
     /// Given up.
     pub dead: i64,
+    /// Given up, and a person agreed.
+    pub discarded: i64,
 }
 
 /// What is known of these records, by sobject and external id. On PostgreSQL the rows stay locked until the transaction ends.
@@ -153,7 +200,8 @@ macro_rules! merge_from {
     ($rows:literal) => {
         concat!(
             "INSERT INTO outbox (version, leased_version, state, lease, attempts, org, sobject, external_id, \
-               account, created, progress, event_id, fields, carried, parents, due_at, updated_at) \
+               account, created, progress, event_id, fields, carried, parents, mapping_version, due_at, \
+               updated_at) \
              SELECT 1, 0, 'pending', '', 0, arriving.* FROM ",
             $rows
         )
@@ -164,12 +212,12 @@ const MERGE_UNLESS_OLDER: &str = ")) AS arriving WHERE true \
      ON CONFLICT (external_id, org, sobject) DO UPDATE SET \
        account = excluded.account, created = excluded.created, progress = excluded.progress, \
        event_id = excluded.event_id, fields = excluded.fields, carried = excluded.carried, \
-       parents = excluded.parents, \
+       parents = excluded.parents, mapping_version = excluded.mapping_version, \
        version = outbox.version + 1, updated_at = excluded.updated_at, \
        state = CASE outbox.state WHEN 'leased' THEN 'leased' ELSE 'pending' END, \
-       attempts = CASE WHEN outbox.state IN ('done', 'dead') THEN 0 ELSE outbox.attempts END, \
-       waiting_since = CASE WHEN outbox.state IN ('done', 'dead') THEN NULL ELSE outbox.waiting_since END, \
-       due_at = CASE WHEN outbox.state IN ('done', 'dead') THEN excluded.due_at ELSE outbox.due_at END \
+       attempts = CASE WHEN outbox.state IN ('done', 'dead', 'discarded') THEN 0 ELSE outbox.attempts END, \
+       waiting_since = CASE WHEN outbox.state IN ('done', 'dead', 'discarded') THEN NULL ELSE outbox.waiting_since END, \
+       due_at = CASE WHEN outbox.state IN ('done', 'dead', 'discarded') THEN excluded.due_at ELSE outbox.due_at END \
      WHERE (excluded.created, excluded.progress, excluded.event_id) \
          >= (outbox.created, outbox.progress, outbox.event_id)";
 
@@ -183,7 +231,8 @@ pub fn merge(conn: &mut Conn, states: &[NewState], now_ms: i64) -> Result<()> {
 }
 
 fn merge_on_sqlite(c: &mut SqliteConnection, state: &NewState, now_ms: i64) -> Result<()> {
-    let NewState { org, sobject, external_id, account, position, fields, carried, parents } = state;
+    let NewState { org, sobject, external_id, account, position, fields, carried, parents, mapping_version } =
+        state;
     let values = (
         org.into_sql::<Text>(),
         sobject.into_sql::<Text>(),
@@ -195,6 +244,7 @@ fn merge_on_sqlite(c: &mut SqliteConnection, state: &NewState, now_ms: i64) -> R
         fields.into_sql::<Text>(),
         carried.into_sql::<Text>(),
         parents.into_sql::<Text>(),
+        mapping_version.into_sql::<Text>(),
         now_ms.into_sql::<BigInt>(),
         now_ms.into_sql::<BigInt>(),
     );
@@ -217,6 +267,7 @@ fn merge_on_postgres(c: &mut PgConnection, states: &[NewState], now_ms: i64) -> 
         column(states, |s| s.fields.as_str()).into_sql::<Array<Text>>(),
         column(states, |s| s.carried.as_str()).into_sql::<Array<Text>>(),
         column(states, |s| s.parents.as_str()).into_sql::<Array<Text>>(),
+        column(states, |s| s.mapping_version.as_str()).into_sql::<Array<Text>>(),
         column(states, |_| now_ms).into_sql::<Array<BigInt>>(),
         column(states, |_| now_ms).into_sql::<Array<BigInt>>(),
     );
@@ -275,6 +326,7 @@ pub fn lease(
             outbox::attempts,
             outbox::waiting_since,
             outbox::due_at,
+            outbox::mapping_version,
         ))
         .load(c))?;
     for row in &mut leased {
@@ -290,24 +342,51 @@ macro_rules! held {
     };
 }
 
+macro_rules! arrived_from {
+    ($close:literal) => {
+        concat!(
+            $close,
+            "UPDATE outbox SET \
+               state = CASE WHEN version = leased_version THEN 'done' ELSE 'pending' END, lease = '', \
+               attempts = 0, due_at = arrived.at, waiting_since = NULL, last_error = NULL, \
+               updated_at = arrived.at, salesforce_id = COALESCE(NULLIF(record_id, ''), salesforce_id), \
+               delivered_at = arrived.at, delivered_event_id = arrived.event_id, delivered_call = arrived.lease \
+             FROM arrived WHERE outbox.id = arrived.id AND outbox.lease = arrived.lease AND state = 'leased'"
+        )
+    };
+}
+
 /// Salesforce accepted these rows. One that got a newer state meanwhile is due again at once.
-pub fn complete(conn: &mut Conn, lease: &str, ids: &[i64], now_ms: i64) -> Result<()> {
-    on_backend!(conn, c => {
-        diesel::update(outbox::table.filter(outbox::lease.eq(lease)).filter(outbox::id.eq_any(ids)))
-            .filter(outbox::state.eq("leased"))
-            .set((
-                outbox::state.eq(diesel::dsl::case_when(
-                    outbox::version.eq(outbox::leased_version), "done".into_sql::<Text>(),
-                ).otherwise("pending")),
-                outbox::lease.eq(""),
-                outbox::attempts.eq(0),
-                outbox::due_at.eq(now_ms),
-                outbox::waiting_since.eq(None::<i64>),
-                outbox::last_error.eq(None::<String>),
-                outbox::updated_at.eq(now_ms),
-            ))
-            .execute(c)
-    })?;
+pub fn complete(conn: &mut Conn, lease: &str, rows: &[Arrived], now_ms: i64) -> Result<()> {
+    match conn {
+        Conn::Sqlite(c) => rows.iter().try_for_each(|row| complete_on_sqlite(c, lease, row, now_ms)),
+        Conn::Postgres(c) => complete_on_postgres(c, lease, rows, now_ms),
+    }
+}
+
+fn complete_on_sqlite(c: &mut SqliteConnection, lease: &str, row: &Arrived, now_ms: i64) -> Result<()> {
+    let values = (
+        row.id.into_sql::<BigInt>(),
+        (&row.record_id).into_sql::<Text>(),
+        (&row.event_id).into_sql::<Text>(),
+        lease.into_sql::<Text>(),
+        now_ms.into_sql::<BigInt>(),
+    );
+    let before = "WITH arrived (id, record_id, event_id, lease, at) AS (VALUES (";
+    Statement { before, values, after: arrived_from!(")) ") }.execute(c)?;
+    Ok(())
+}
+
+fn complete_on_postgres(c: &mut PgConnection, lease: &str, rows: &[Arrived], now_ms: i64) -> Result<()> {
+    let values = (
+        rows.iter().map(|row| row.id).collect::<Vec<_>>().into_sql::<Array<BigInt>>(),
+        rows.iter().map(|row| row.record_id.as_str()).collect::<Vec<_>>().into_sql::<Array<Text>>(),
+        rows.iter().map(|row| row.event_id.as_str()).collect::<Vec<_>>().into_sql::<Array<Text>>(),
+        vec![lease; rows.len()].into_sql::<Array<Text>>(),
+        vec![now_ms; rows.len()].into_sql::<Array<BigInt>>(),
+    );
+    let before = "WITH arrived (id, record_id, event_id, lease, at) AS (SELECT * FROM unnest(";
+    Statement { before, values, after: arrived_from!(")) ") }.execute(c)?;
     Ok(())
 }
 
@@ -395,6 +474,29 @@ pub fn seen(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<Vec<Str
     Ok(on_backend!(conn, c => query.load(c))?)
 }
 
+/// Where a record stands, if anything is known of it.
+pub fn of(conn: &mut Conn, org: &str, sobject: &str, external_id: &str) -> Result<Option<Standing>> {
+    let query = outbox::table
+        .filter(outbox::external_id.eq(external_id))
+        .filter(outbox::org.eq(org))
+        .filter(outbox::sobject.eq(sobject))
+        .select((
+            outbox::id,
+            outbox::state,
+            outbox::event_id,
+            outbox::mapping_version,
+            outbox::attempts,
+            outbox::due_at,
+            outbox::waiting_since,
+            outbox::last_error,
+            outbox::salesforce_id,
+            outbox::delivered_at,
+            outbox::delivered_event_id,
+            outbox::delivered_call,
+        ));
+    Ok(on_backend!(conn, c => query.first(c).optional())?)
+}
+
 /// Rows given up, longest first.
 pub fn dead_letters(conn: &mut Conn, limit: i64) -> Result<Vec<DeadLetter>> {
     let query = outbox::table
@@ -413,9 +515,10 @@ pub fn dead_letters(conn: &mut Conn, limit: i64) -> Result<Vec<DeadLetter>> {
     Ok(on_backend!(conn, c => query.load(c))?)
 }
 
-/// Makes a dead row due again with its attempts reset; the reason is kept. Says whether there was one.
+/// Makes a dead or discarded row due again with its attempts reset; the reason is kept. Says whether there was one.
 pub fn replay(conn: &mut Conn, id: i64, now_ms: i64) -> Result<bool> {
-    let rows = on_backend!(conn, c => diesel::update(outbox::table.find(id).filter(outbox::state.eq("dead")))
+    let given_up = outbox::table.find(id).filter(outbox::state.eq_any(["dead", "discarded"]));
+    let rows = on_backend!(conn, c => diesel::update(given_up)
         .set((
             outbox::state.eq("pending"),
             outbox::attempts.eq(0),
@@ -423,7 +526,38 @@ pub fn replay(conn: &mut Conn, id: i64, now_ms: i64) -> Result<bool> {
             outbox::due_at.eq(now_ms),
         ))
         .execute(c))?;
+    if rows == 1 {
+        note(conn, id, Ended::Replayed, "", now_ms)?;
+    }
     Ok(rows == 1)
+}
+
+/// A person decided that a dead row stays away; a newer state of it is tried all the same. Says whether there was one.
+pub fn discard(conn: &mut Conn, id: i64, reason: &str, now_ms: i64) -> Result<bool> {
+    let rows = on_backend!(conn, c => diesel::update(outbox::table.find(id).filter(outbox::state.eq("dead")))
+        .set((outbox::state.eq("discarded"), outbox::updated_at.eq(now_ms)))
+        .execute(c))?;
+    if rows == 1 {
+        note(conn, id, Ended::Discarded, reason, now_ms)?;
+    }
+    Ok(rows == 1)
+}
+
+fn note(conn: &mut Conn, id: i64, ended: Ended, message: &str, now_ms: i64) -> Result<()> {
+    attempts::record(
+        conn,
+        &NewAttempt {
+            outbox_id: id,
+            at: now_ms,
+            call_id: "",
+            attempt: 0,
+            ended,
+            code: "",
+            message,
+            sent: None,
+            mapping_version: "",
+        },
+    )
 }
 
 /// How many rows are in each state.
@@ -436,6 +570,7 @@ pub fn counts(conn: &mut Conn) -> Result<Counts> {
             "pending" => counts.pending = count,
             "leased" => counts.leased = count,
             "done" => counts.done = count,
+            "discarded" => counts.discarded = count,
             _ => counts.dead += count,
         }
     }

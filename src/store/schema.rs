@@ -43,6 +43,26 @@ diesel::table! {
         waiting_since -> Nullable<BigInt>,
         last_error -> Nullable<Text>,
         updated_at -> BigInt,
+        mapping_version -> Text,
+        salesforce_id -> Nullable<Text>,
+        delivered_at -> Nullable<BigInt>,
+        delivered_event_id -> Nullable<Text>,
+        delivered_call -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    attempts (id) {
+        id -> BigInt,
+        outbox_id -> BigInt,
+        at -> BigInt,
+        call_id -> Text,
+        attempt -> Integer,
+        outcome -> Text,
+        code -> Text,
+        message -> Text,
+        sent -> Nullable<Text>,
+        mapping_version -> Text,
     }
 }
 

@@ -189,6 +189,7 @@ fn new_state(event: &PendingEvent, route: &Route, change: Change) -> Result<Arri
         fields: change.fields.to_json()?,
         carried: "{}".to_owned(),
         parents: serde_json::to_string(&change.parents)?,
+        mapping_version: String::new(),
     };
     Ok(Arriving { state, kind: change.object })
 }

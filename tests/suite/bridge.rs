@@ -10,8 +10,8 @@ use paybridge::clock::Clock;
 use paybridge::config::{Config, PREFIX};
 use paybridge::sandbox::keys::Keys;
 use paybridge::sandbox::{salesforce, stripe};
-use paybridge::store::outbox::Counts;
-use paybridge::store::{Backend, Store, inbox, outbox};
+use paybridge::store::outbox::{Arrived, Counts};
+use paybridge::store::{Backend, Store, attempts, inbox, outbox};
 use sha2::Sha256;
 use time::OffsetDateTime;
 
@@ -164,6 +164,12 @@ impl Bridge {
         Payment { customer, intent: id("id"), charge: id("latest_charge") }
     }
 
+    /// A new customer's id. Nothing is delivered yet.
+    pub async fn a_customer(&self, name: &str) -> String {
+        let customer = self.at_stripe("/v1/customers", &[("name", name)]).await;
+        customer["id"].as_str().unwrap().to_owned()
+    }
+
     /// Delivers everything Stripe has to say and brings it to the org.
     pub async fn deliver(&self) {
         for (event, status) in self.stripe.deliver_pending().await {
@@ -181,6 +187,18 @@ impl Bridge {
 
     pub async fn counts(&self) -> Counts {
         self.store().read(outbox::counts).await.unwrap()
+    }
+
+    /// What is known of a record. Fails when there is no such row.
+    pub async fn row(&self, sobject: &str, external_id: &str) -> outbox::Standing {
+        let (sobject, external_id) = (sobject.to_owned(), external_id.to_owned());
+        let found = self.store().read(move |conn| outbox::of(conn, "main", &sobject, &external_id)).await;
+        found.unwrap().expect("no such row in the outbox")
+    }
+
+    /// What happened to a row, newest first.
+    pub async fn attempts(&self, row: i64) -> Vec<attempts::Attempt> {
+        self.store().read(move |conn| attempts::of_row(conn, row, 100)).await.unwrap()
     }
 
     pub async fn stored_events(&self) -> i64 {
@@ -227,6 +245,12 @@ pub struct Payment {
     pub customer: String,
     pub intent: String,
     pub charge: String,
+}
+
+/// What the store is told when these rows arrived.
+pub fn arrived(ids: impl IntoIterator<Item = i64>) -> Vec<Arrived> {
+    let row = |id| Arrived { id, record_id: format!("a01{id}"), event_id: "evt".to_owned() };
+    ids.into_iter().map(row).collect()
 }
 
 pub fn keys() -> &'static Keys {

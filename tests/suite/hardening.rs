@@ -12,7 +12,7 @@ use paybridge::store::fetches::{self, Wanted};
 use paybridge::store::outbox::{self, NewState, Position};
 use paybridge::store::{Backend, Conn};
 
-use crate::bridge::{Bridge, database, settings};
+use crate::bridge::{Bridge, arrived, database, settings};
 use crate::each_backend;
 
 each_backend!(
@@ -34,6 +34,7 @@ fn state(external_id: &str, created: i64, event_id: &str) -> NewState {
         fields: format!(r#"{{"Last_Event_Id__c":"{event_id}"}}"#),
         carried: "{}".to_owned(),
         parents: "[]".to_owned(),
+        mapping_version: "1".to_owned(),
     }
 }
 
@@ -94,7 +95,7 @@ async fn a_newer_state_of_a_dead_letter_starts_anew(bridge: Bridge) {
             outbox::merge(conn, &[state("ch_1", 2, "evt_2")], 0)?;
             outbox::dead_letter(conn, "l", row.id, 9, "no")?;
             let row = outbox::lease(conn, "main", "m", 9, 20, 1)?.remove(0);
-            outbox::complete(conn, "m", &[row.id], 9)?;
+            outbox::complete(conn, "m", &arrived([row.id]), 9)?;
             Ok(row)
         })
         .await
@@ -293,7 +294,7 @@ async fn results_and_events_do_not_lock_each_other_out() {
             let done = store
                 .write(move |conn| {
                     outbox::lock(conn, &ids)?;
-                    outbox::complete(conn, &format!("l{round}"), &ids, 1)
+                    outbox::complete(conn, &format!("l{round}"), &arrived(ids), 1)
                 })
                 .await;
             failed += usize::from(done.is_err());
@@ -306,7 +307,7 @@ async fn results_and_events_do_not_lock_each_other_out() {
         .store()
         .write(move |conn| {
             for r in 0..150 {
-                outbox::complete(conn, &format!("l{r}"), &ids, 1)?;
+                outbox::complete(conn, &format!("l{r}"), &arrived(ids.clone()), 1)?;
             }
             Ok(())
         })

@@ -6,6 +6,7 @@ mod api;
 mod architecture;
 mod bridge;
 mod contract;
+mod delivery;
 mod hardening;
 mod journeys;
 mod mapping;

@@ -3,7 +3,7 @@
 use paybridge::store::outbox::{self, NewState, Position};
 use paybridge::store::{Backend, Store, inbox};
 
-use crate::bridge::{Bridge, database};
+use crate::bridge::{Bridge, arrived, database};
 use crate::each_backend;
 
 each_backend!(
@@ -25,6 +25,7 @@ fn state(external_id: &str, created: i64, event_id: &str) -> NewState {
         fields: format!(r#"{{"Last_Event_Id__c":"{event_id}"}}"#),
         carried: "{}".to_owned(),
         parents: "[]".to_owned(),
+        mapping_version: "1".to_owned(),
     }
 }
 
@@ -51,12 +52,12 @@ async fn a_lease_that_ended_cannot_write_its_result(bridge: Bridge) {
             assert!(outbox::lease(conn, "main", "eager", 19, 40, 10)?.is_empty());
             let again = outbox::lease(conn, "main", "next", 20, 40, 10)?;
             assert_eq!((slow[0].attempts, again[0].attempts), (1, 2));
-            outbox::complete(conn, "slow", &[slow[0].id], 25)?;
+            outbox::complete(conn, "slow", &arrived([slow[0].id]), 25)?;
             outbox::dead_letter(conn, "slow", slow[0].id, 25, "late")?;
             outbox::retry_at(conn, "slow", slow[0].id, 99, None, "late")?;
             outbox::release(conn, "slow", &[slow[0].id], 25)?;
             let between = outbox::counts(conn)?;
-            outbox::complete(conn, "next", &[again[0].id], 30)?;
+            outbox::complete(conn, "next", &arrived([again[0].id]), 30)?;
             Ok((between, outbox::counts(conn)?))
         })
         .await
@@ -75,10 +76,10 @@ async fn a_state_that_comes_while_its_record_travels_is_sent_afterwards(bridge: 
                 outbox::lease(conn, "main", "b", 1, 20, 10)?.is_empty(),
                 "one call at a time carries a record"
             );
-            outbox::complete(conn, "a", &[first[0].id], 5)?;
+            outbox::complete(conn, "a", &arrived([first[0].id]), 5)?;
             let second = outbox::lease(conn, "main", "b", 5, 20, 10)?;
             assert_eq!((first[0].event_id.as_str(), second[0].event_id.as_str()), ("evt_1", "evt_2"));
-            outbox::complete(conn, "b", &[second[0].id], 6)?;
+            outbox::complete(conn, "b", &arrived([second[0].id]), 6)?;
             assert_eq!(outbox::counts(conn)?.done, 1);
             Ok(())
         })
@@ -97,7 +98,7 @@ async fn an_older_state_never_replaces_a_newer_one(bridge: Bridge) {
             outbox::merge(conn, &[state("ch_1", 5, "evt_n")], 0)?;
             let rows = outbox::lease(conn, "main", "l", 0, 0, 10)?;
             assert_eq!(rows[0].event_id, "evt_n");
-            outbox::complete(conn, "l", &[rows[0].id], 0)
+            outbox::complete(conn, "l", &arrived([rows[0].id]), 0)
         })
         .await
         .unwrap();
@@ -119,7 +120,10 @@ async fn the_next_free_rows_are_leased_and_no_row_twice(bridge: Bridge) {
     assert_eq!((rows.len(), distinct.len()), (1_200, 1_200));
     bridge
         .store()
-        .write(move |conn| (0..6).try_for_each(|t| outbox::complete(conn, &format!("taker {t}"), &rows, 1)))
+        .write(move |conn| {
+            let rows = arrived(rows);
+            (0..6).try_for_each(|t| outbox::complete(conn, &format!("taker {t}"), &rows, 1))
+        })
         .await
         .unwrap();
     assert_eq!(bridge.counts().await.done, 1_200);
