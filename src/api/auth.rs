@@ -107,7 +107,7 @@ pub async fn authenticate(
     let header =
         request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let caller = match (state, header) {
-        (None, _) => Err(Problem::new(Code::InternalError, "the API is not set up")),
+        (None, _) => Err(Problem::not_set_up()),
         (_, None) => Err(missing()),
         (Some(state), Some(header)) => identify(&state, &header).await,
     };

@@ -61,6 +61,10 @@ fn every_name_and_shape_can_be_imported() {
             // RFC 9457 names it; External Services read it as `z0type`.
             assert!(!reserved || place == "Problem.type", "{place} is reserved in Apex");
             assert!(property.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{place}");
+            // What a reference leads to has a description of its own.
+            if kind["$ref"].is_string() {
+                continue;
+            }
             assert!(kind["description"].as_str().is_some_and(|text| text.len() < 1_333), "{place}: {kind:#}");
             let scalar = !matches!(kind["type"].as_str(), Some("array"));
             assert!(!scalar || !kind["example"].is_null(), "{place} has no example");
@@ -74,19 +78,23 @@ fn every_name_and_shape_can_be_imported() {
 #[test]
 fn every_field_that_is_read_is_described() {
     let contract = contract();
-    let request = actix_web::test::TestRequest::default().to_http_request();
     let read = |read: &dyn Fn(&mut fields::Fields)| {
         let mut fields = fields::Fields::parse(b"{}").unwrap();
         read(&mut fields);
         fields.known_names()
     };
-    for (schema, mut known) in [
-        ("CreateCustomerRequest", read(&|fields| drop(customers::read(fields, &request)))),
-        ("CreatePaymentIntentRequest", read(&|fields| drop(payment_intents::read(fields, &request)))),
-        ("CreateSubscriptionRequest", read(&|fields| drop(subscriptions::read(fields, &request)))),
-        ("SubscriptionItemRequest", read(&|fields| drop(subscriptions::read_item(fields)))),
-    ] {
-        let properties = contract["components"]["schemas"][schema]["properties"].as_object().unwrap();
+    // The body of `createCustomer` is `CreateCustomerRequest`, and so on.
+    let schema_of = |name: &str| format!("{}{}Request", name[..1].to_uppercase(), &name[1..]);
+    let actions = RESOURCES.iter().flat_map(|resource| resource.actions);
+    let mut bodies: Vec<_> = actions
+        .map(|kind| {
+            (schema_of(kind.name), read(&|fields| drop((kind.read)(fields, &action::Head::default()))))
+        })
+        .collect();
+    bodies
+        .push(("SubscriptionItemRequest".to_owned(), read(&|fields| drop(subscriptions::read_item(fields)))));
+    for (schema, mut known) in bodies {
+        let properties = contract["components"]["schemas"][&schema]["properties"].as_object().unwrap();
         let mut described: Vec<_> = properties.keys().map(String::as_str).collect();
         described.sort_unstable();
         known.sort_unstable();

@@ -3,18 +3,35 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{OpenApi, ToSchema};
 
 use super::ApiState;
+use super::action::{Action, Head, Kind, Resource};
 use super::amounts::major;
 use super::answer::{RequestId, json, timestamp};
 use super::auth::{Caller, Scope};
+use super::bulk::{BulkAnswer, bulk, bulk_body};
 use super::fields::Fields;
-use super::idempotency::once;
+use super::idempotency::Key;
 use super::metadata::{MetadataEntry, entries};
+use super::pipeline::{Asked, single};
 use super::problem::{self, Problem};
-use super::request::{Common, JsonBody, common, email, request_body};
-use crate::stripe::{self, CreateCustomer};
+use super::request::{Common, common, email, request_body};
+use crate::stripe;
+
+/// Everything about customers.
+pub(super) const RESOURCE: Resource =
+    Resource { actions: &[Kind::of::<CreateCustomer>()], routes, paths: Paths::openapi };
+
+#[derive(OpenApi)]
+#[openapi(paths(create_customer, create_customers_bulk, get_customer))]
+struct Paths;
+
+fn routes(app: &mut web::ServiceConfig) {
+    app.service(web::resource("/customers").route(web::post().to(create_customer)))
+        .service(web::resource("/customers/bulk").route(web::post().to(create_customers_bulk)))
+        .service(web::resource("/customers/{customerId}").route(web::get().to(get_customer)));
+}
 
 request_body! {
     /// A customer to create. Nothing makes customers unique at Stripe: keep the id of the answer on the record.
@@ -32,6 +49,11 @@ request_body! {
         #[schema(nullable = false, example = "Key account north", max_length = 5000)]
         description: Option<String>,
     }
+}
+
+bulk_body! {
+    /// Customers to create.
+    CreateCustomersBulkRequest of CreateCustomerRequest
 }
 
 /// A customer at Stripe.
@@ -111,22 +133,25 @@ pub(super) struct Customer {
         (status = "5XX", description = "The service or Stripe has a problem.", body = problem::Body),
     ),
 )]
-pub(super) async fn create_customer(
-    state: web::Data<ApiState>,
-    caller: Caller,
-    request: HttpRequest,
-    body: JsonBody,
-) -> Result<HttpResponse, Problem> {
-    caller.require(Scope::PaymentsWrite)?;
-    let mut fields = body.fields()?;
-    let (wanted, key) = read(&mut fields, &request);
-    let wanted = fields.finish(Some(wanted))?;
-    let answer = once(&key, state.client(&request)?.create_customer(&wanted, key.text())).await?;
-    let mut customer = Customer::from(answer.object);
-    customer.request_id = RequestId::of(&request);
-    customer.idempotency_key = Some(key.text().to_owned());
-    customer.idempotency_replayed = answer.replayed;
-    Ok(json(StatusCode::CREATED, &customer))
+async fn create_customer(asked: Asked) -> Result<HttpResponse, Problem> {
+    single::<CreateCustomer>(asked).await
+}
+
+/// Creates up to 200 customers. Results come in the order of the items, and one bad item harms only itself.
+#[utoipa::path(
+    post, path = "/v1/customers/bulk", operation_id = "createCustomersBulk", tag = "customers",
+    request_body(content = CreateCustomersBulkRequest, example = json!({ "items": [
+        { "name": "Ada Brandt", "salesforceRecordId": "001Kj000004NwRbIAK" },
+        { "name": "Lindqvist Robotics", "salesforceRecordId": "001Kj000004NwRcIAK" }
+    ] })),
+    responses(
+        (status = "2XX", description = "What became of each item.", body = BulkAnswer),
+        (status = "4XX", description = "The request as a whole has to be changed.", body = problem::Body),
+        (status = "5XX", description = "The service has a problem.", body = problem::Body),
+    ),
+)]
+async fn create_customers_bulk(asked: Asked) -> Result<HttpResponse, Problem> {
+    bulk::<CreateCustomer>(asked).await
 }
 
 /// Gets a customer as Stripe has it now.
@@ -139,7 +164,7 @@ pub(super) async fn create_customer(
         (status = "5XX", description = "The service or Stripe has a problem.", body = problem::Body),
     ),
 )]
-pub(super) async fn get_customer(
+async fn get_customer(
     state: web::Data<ApiState>,
     caller: Caller,
     request: HttpRequest,
@@ -151,17 +176,30 @@ pub(super) async fn get_customer(
     Ok(json(StatusCode::OK, &customer))
 }
 
-/// Reads the body of [`CreateCustomerRequest`].
-pub(super) fn read(fields: &mut Fields, request: &HttpRequest) -> (CreateCustomer, super::idempotency::Key) {
-    let customer = CreateCustomer {
-        email: email(fields, "email"),
-        name: fields.text("name", 256, "Lindqvist Robotics"),
-        phone: fields.text("phone", 20, "+46 8 123 456"),
-        description: fields.text("description", 5000, "Key account north"),
-        ..CreateCustomer::default()
-    };
-    let Common { metadata, key } = common(fields, request, "createCustomer");
-    (CreateCustomer { metadata, ..customer }, key)
+/// See [`create_customer`].
+pub(super) struct CreateCustomer;
+
+impl Action for CreateCustomer {
+    const NAME: &'static str = "createCustomer";
+    const OBJECT: &'static str = "customer";
+    type Object = stripe::objects::Customer;
+    type Answer = Customer;
+
+    fn read(fields: &mut Fields, head: &Head) -> Option<(stripe::Request, Key)> {
+        let customer = stripe::CreateCustomer {
+            email: email(fields, "email"),
+            name: fields.text("name", 256, "Lindqvist Robotics"),
+            phone: fields.text("phone", 20, "+46 8 123 456"),
+            description: fields.text("description", 5000, "Key account north"),
+            ..stripe::CreateCustomer::default()
+        };
+        let Common { metadata, key } = common(fields, head, Self::NAME);
+        Some((stripe::CreateCustomer { metadata, ..customer }.request(), key))
+    }
+
+    fn answer(object: stripe::objects::Customer) -> Customer {
+        Customer::from(object)
+    }
 }
 
 impl From<stripe::objects::Customer> for Customer {

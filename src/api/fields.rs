@@ -204,6 +204,17 @@ impl Fields {
         found.map(|(_, value)| *value)
     }
 
+    /// A list of at most `most` elements, as they were sent.
+    pub(super) fn elements(&mut self, name: &'static str, most: usize) -> Vec<Box<RawValue>> {
+        let elements: Vec<Box<RawValue>> = self.typed(name, "a list of objects", "[]").unwrap_or_default();
+        if elements.len() > most {
+            let expected = format!("at most {most}");
+            self.fault(name, format!("has {} elements", elements.len()), Some(&expected), None);
+            return Vec::new();
+        }
+        elements
+    }
+
     /// A list of at most `most` objects; what `read` makes of each. `None` in the list stands for one with faults.
     pub(super) fn list<T>(
         &mut self,
@@ -211,12 +222,7 @@ impl Fields {
         most: usize,
         mut read: impl FnMut(&mut Self) -> Option<T>,
     ) -> Vec<Option<T>> {
-        let objects: Vec<Box<RawValue>> = self.typed(name, "a list of objects", "[]").unwrap_or_default();
-        if objects.len() > most {
-            let expected = format!("at most {most}");
-            self.fault(name, format!("has {} elements", objects.len()), Some(&expected), None);
-            return Vec::new();
-        }
+        let objects = self.elements(name, most);
         let one = |(number, object): (usize, Box<RawValue>)| {
             let place = format!("{name}[{number}]");
             let Ok(parsed) = serde_json::from_str::<Object>(object.get()) else {

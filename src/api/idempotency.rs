@@ -3,12 +3,10 @@
 //! Stripe keeps the first answer of a key for at least a day and replays it, failures included.
 //! Source: Stripe API reference, "Idempotent requests".
 
-use actix_web::HttpRequest;
 use uuid::Uuid;
 
+use super::action::Head;
 use super::fields::Fields;
-use super::problem::Problem;
-use crate::stripe::{self, Answer};
 
 /// The key of one intention.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,17 +17,9 @@ impl Key {
     ///
     /// It is never derived from the run of a Flow: a re-run must meet the answer of the first run. A fresh key protects
     /// nothing but this one call.
-    pub(super) fn read(
-        fields: &mut Fields,
-        request: &HttpRequest,
-        operation: &str,
-        record_id: Option<&str>,
-    ) -> Self {
+    pub(super) fn read(fields: &mut Fields, head: &Head, operation: &str, record_id: Option<&str>) -> Self {
         let body = fields.text("idempotencyKey", 255, "invoice-4711-deposit");
-        // A key that cannot be read must not become no key: the call would be unprotected. The check below refuses it.
-        let header =
-            request.headers().get("idempotency-key").map(|key| key.to_str().unwrap_or("\u{fffd}").trim());
-        let header = header.filter(|key| !key.is_empty());
+        let header = head.key.as_deref();
         if let (Some(body), Some(header)) = (&body, header)
             && body != header
         {
@@ -59,26 +49,12 @@ impl Key {
     }
 }
 
-/// Runs a request to Stripe under its key. Every creation goes through here, so that a claim in the database, which outlives
-/// Stripe's memory of a day, finds its place around `call`.
-///
-/// Errors: what became of it, with the key to repeat it with.
-pub(super) async fn once<T>(
-    key: &Key,
-    call: impl Future<Output = Result<Answer<T>, stripe::Error>>,
-) -> Result<Answer<T>, Problem> {
-    call.await.map_err(|error| {
-        let mut problem = Problem::changing(&error);
-        problem.idempotency_key = Some(key.0.clone());
-        problem
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::HeaderValue;
     use actix_web::test::TestRequest;
 
+    use super::super::problem::Problem;
     use super::*;
 
     fn key(body: &str, header: Option<&[u8]>, record: Option<&str>) -> Result<String, Problem> {
@@ -87,7 +63,7 @@ mod tests {
             request = request.insert_header(("Idempotency-Key", HeaderValue::from_bytes(header).unwrap()));
         }
         let mut fields = Fields::parse(body.as_bytes()).unwrap();
-        let key = Key::read(&mut fields, &request.to_http_request(), "createCustomer", record);
+        let key = Key::read(&mut fields, &Head::of(&request.to_http_request()), "createCustomer", record);
         fields.finish(Some(key.0))
     }
 

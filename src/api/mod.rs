@@ -3,9 +3,11 @@
 //! Handlers read a request, make one call to Stripe and say what became of it. Nothing here may write to Salesforce or wait
 //! for it.
 
+mod action;
 mod amounts;
 mod answer;
 mod auth;
+mod bulk;
 #[cfg(test)]
 mod contract;
 mod customers;
@@ -16,6 +18,7 @@ mod links;
 mod metadata;
 mod openapi;
 mod payment_intents;
+mod pipeline;
 mod problem;
 mod request;
 mod stripe_fields;
@@ -29,6 +32,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, web};
 use utoipa::OpenApi;
 
+use action::Resource;
 pub use answer::{RequestId, answer};
 pub use auth::{Caller, Scope, authenticate, issue, issue_known};
 use openapi::Security;
@@ -75,17 +79,21 @@ impl ApiState {
             idempotencyKey; a repeated call gets the first answer again. Errors have one shape with a stable code.",
         license(name = "MIT OR Apache-2.0"),
     ),
-    paths(
-        customers::create_customer,
-        customers::get_customer,
-        payment_intents::create_payment_intent,
-        payment_intents::get_payment_intent,
-        subscriptions::create_subscription,
-        subscriptions::get_subscription,
-    ),
     modifiers(&Security),
 )]
 struct Contract;
+
+/// What callers can create, change and read. A new resource is a file of its own and a line here; see `action.rs`.
+const RESOURCES: [Resource; 3] = [customers::RESOURCE, payment_intents::RESOURCE, subscriptions::RESOURCE];
+
+/// The contract with the paths of all resources.
+fn contract_document() -> utoipa::openapi::OpenApi {
+    let mut document = Contract::openapi();
+    for resource in RESOURCES {
+        document.merge((resource.paths)());
+    }
+    document
+}
 
 /// The routes: one for each path of the contract above, which a test holds together, and those for people and operators.
 ///
@@ -98,27 +106,11 @@ pub fn routes(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
                     .app_data(web::PayloadConfig::new(request::BODY_LIMIT))
                     .wrap(from_fn(authenticate))
                     .wrap(from_fn(answer::in_time))
-                    .service(web::resource("/customers").route(web::post().to(customers::create_customer)))
-                    .service(
-                        web::resource("/customers/{customerId}")
-                            .route(web::get().to(customers::get_customer)),
-                    )
-                    .service(
-                        web::resource("/payment-intents")
-                            .route(web::post().to(payment_intents::create_payment_intent)),
-                    )
-                    .service(
-                        web::resource("/payment-intents/{paymentIntentId}")
-                            .route(web::get().to(payment_intents::get_payment_intent)),
-                    )
-                    .service(
-                        web::resource("/subscriptions")
-                            .route(web::post().to(subscriptions::create_subscription)),
-                    )
-                    .service(
-                        web::resource("/subscriptions/{subscriptionId}")
-                            .route(web::get().to(subscriptions::get_subscription)),
-                    ),
+                    .configure(|scope| {
+                        for resource in RESOURCES {
+                            (resource.routes)(scope);
+                        }
+                    }),
             )
             .configure(health::routes)
             .configure(openapi::routes);

@@ -8,14 +8,14 @@ use std::sync::LazyLock;
 
 use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
+use utoipa::Modify;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::Contract;
+use super::contract_document;
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
-    let document = serde_json::to_value(Contract::openapi()).unwrap_or_default();
+    let document = serde_json::to_value(contract_document()).unwrap_or_default();
     let (document, _dropped) = to_3_0(document);
     format!("{document:#}\n")
 });
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn nothing_of_our_own_contract_is_lost() {
-        let (_, dropped) = to_3_0(serde_json::to_value(Contract::openapi()).unwrap());
+        let (_, dropped) = to_3_0(serde_json::to_value(contract_document()).unwrap());
         assert!(dropped.is_empty(), "{dropped:?}");
     }
 }

@@ -4,18 +4,37 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use url::Url;
-use utoipa::ToSchema;
+use utoipa::{OpenApi, ToSchema};
 
 use super::ApiState;
+use super::action::{Action, Head, Kind, Resource};
 use super::amounts::{self, AMOUNT, major};
 use super::answer::{RequestId, json, timestamp};
 use super::auth::{Caller, Scope};
+use super::bulk::{BulkAnswer, bulk, bulk_body};
 use super::fields::{Fields, excerpt};
-use super::idempotency::{Key, once};
+use super::idempotency::Key;
 use super::metadata::{MetadataEntry, entries};
+use super::pipeline::{Asked, single};
 use super::problem::{self, Problem};
-use super::request::{Common, JsonBody, common, email, request_body};
-use crate::stripe::{self, CaptureMethod, CreatePaymentIntent};
+use super::request::{Common, common, email, request_body};
+use crate::stripe::{self, CaptureMethod};
+
+/// Everything about payments.
+pub(super) const RESOURCE: Resource =
+    Resource { actions: &[Kind::of::<CreatePaymentIntent>()], routes, paths: Paths::openapi };
+
+#[derive(OpenApi)]
+#[openapi(paths(create_payment_intent, create_payment_intents_bulk, get_payment_intent))]
+struct Paths;
+
+fn routes(app: &mut web::ServiceConfig) {
+    app.service(web::resource("/payment-intents").route(web::post().to(create_payment_intent)))
+        .service(web::resource("/payment-intents/bulk").route(web::post().to(create_payment_intents_bulk)))
+        .service(
+            web::resource("/payment-intents/{paymentIntentId}").route(web::get().to(get_payment_intent)),
+        );
+}
 
 request_body! {
     /// A payment to create. Send `amount` or `amountMinor`, with `currencyCode`.
@@ -55,6 +74,11 @@ request_body! {
         #[schema(nullable = false, example = "https://example.com/paid")]
         return_url: Option<String>,
     }
+}
+
+bulk_body! {
+    /// Payments to create.
+    CreatePaymentIntentsBulkRequest of CreatePaymentIntentRequest
 }
 
 /// A payment at Stripe, and how far it got.
@@ -175,22 +199,25 @@ pub(super) struct PaymentIntent {
         (status = "5XX", description = "The service or Stripe has a problem.", body = problem::Body),
     ),
 )]
-pub(super) async fn create_payment_intent(
-    state: web::Data<ApiState>,
-    caller: Caller,
-    request: HttpRequest,
-    body: JsonBody,
-) -> Result<HttpResponse, Problem> {
-    caller.require(Scope::PaymentsWrite)?;
-    let mut fields = body.fields()?;
-    let wanted = read(&mut fields, &request);
-    let (wanted, key) = fields.finish(wanted)?;
-    let answer = once(&key, state.client(&request)?.create_payment_intent(&wanted, key.text())).await?;
-    let mut payment = PaymentIntent::seen_by(&caller, answer.object);
-    payment.request_id = RequestId::of(&request);
-    payment.idempotency_key = Some(key.text().to_owned());
-    payment.idempotency_replayed = answer.replayed;
-    Ok(json(StatusCode::CREATED, &payment))
+async fn create_payment_intent(asked: Asked) -> Result<HttpResponse, Problem> {
+    single::<CreatePaymentIntent>(asked).await
+}
+
+/// Creates up to 200 payments. Results come in the order of the items, and one bad item harms only itself.
+#[utoipa::path(
+    post, path = "/v1/payment-intents/bulk", operation_id = "createPaymentIntentsBulk", tag = "payments",
+    request_body(content = CreatePaymentIntentsBulkRequest, example = json!({ "items": [
+        { "amount": "49.00", "currencyCode": "EUR", "salesforceRecordId": "006Kj000002NwArIAK" },
+        { "amount": "12.50", "currencyCode": "EUR", "salesforceRecordId": "006Kj000002NwAsIAK" }
+    ] })),
+    responses(
+        (status = "2XX", description = "What became of each item.", body = BulkAnswer),
+        (status = "4XX", description = "The request as a whole has to be changed.", body = problem::Body),
+        (status = "5XX", description = "The service has a problem.", body = problem::Body),
+    ),
+)]
+async fn create_payment_intents_bulk(asked: Asked) -> Result<HttpResponse, Problem> {
+    bulk::<CreatePaymentIntent>(asked).await
 }
 
 /// Gets a payment as Stripe has it now.
@@ -203,7 +230,7 @@ pub(super) async fn create_payment_intent(
         (status = "5XX", description = "The service or Stripe has a problem.", body = problem::Body),
     ),
 )]
-pub(super) async fn get_payment_intent(
+async fn get_payment_intent(
     state: web::Data<ApiState>,
     caller: Caller,
     request: HttpRequest,
@@ -212,48 +239,61 @@ pub(super) async fn get_payment_intent(
     caller.require(Scope::PaymentsRead)?;
     let payment =
         state.client(&request)?.payment_intent(&id).await.map_err(|error| Problem::reading(&error))?;
-    let mut payment = PaymentIntent::seen_by(&caller, payment);
+    let mut payment = PaymentIntent::seen(payment, caller.may(Scope::PaymentsWrite));
     payment.request_id = RequestId::of(&request);
     Ok(json(StatusCode::OK, &payment))
 }
 
-/// Reads the body of [`CreatePaymentIntentRequest`].
-pub(super) fn read(fields: &mut Fields, request: &HttpRequest) -> Option<(CreatePaymentIntent, Key)> {
-    let amount = amounts::read(fields, &AMOUNT, 1);
-    let customer = fields.stripe_id("customerId", "cus_", "cus_NffrFeUfNV2Hib");
-    let payment_method = fields.stripe_id("paymentMethodId", "", "pm_card_visa");
-    let confirm = fields.flag("confirm").unwrap_or(false);
-    let off_session = fields.flag("offSession").unwrap_or(false);
-    let words = [("automatic", CaptureMethod::Automatic), ("manual", CaptureMethod::Manual)];
-    let capture_method = fields.word("captureMethod", &words).unwrap_or(CaptureMethod::Automatic);
-    let description = fields.text("description", 1000, "Order 00000100");
-    let receipt_email = email(fields, "receiptEmail");
-    let return_url = read_url(fields, "returnUrl");
-    if confirm && payment_method.is_none() && !fields.has_fault("paymentMethodId") {
-        fields.missing("paymentMethodId", "with confirm, the id of a payment method", "pm_card_visa");
-    }
-    for (name, given) in [("offSession", off_session), ("returnUrl", return_url.is_some())] {
-        if given && !confirm {
-            fields.fault(name, "only makes sense with confirm", Some("confirm: true"), None);
+/// See [`create_payment_intent`].
+pub(super) struct CreatePaymentIntent;
+
+impl Action for CreatePaymentIntent {
+    const NAME: &'static str = "createPaymentIntent";
+    const OBJECT: &'static str = "payment_intent";
+    type Object = stripe::objects::PaymentIntent;
+    type Answer = PaymentIntent;
+
+    fn read(fields: &mut Fields, head: &Head) -> Option<(stripe::Request, Key)> {
+        let amount = amounts::read(fields, &AMOUNT, 1);
+        let customer = fields.stripe_id("customerId", "cus_", "cus_NffrFeUfNV2Hib");
+        let payment_method = fields.stripe_id("paymentMethodId", "", "pm_card_visa");
+        let confirm = fields.flag("confirm").unwrap_or(false);
+        let off_session = fields.flag("offSession").unwrap_or(false);
+        let words = [("automatic", CaptureMethod::Automatic), ("manual", CaptureMethod::Manual)];
+        let capture_method = fields.word("captureMethod", &words).unwrap_or(CaptureMethod::Automatic);
+        let description = fields.text("description", 1000, "Order 00000100");
+        let receipt_email = email(fields, "receiptEmail");
+        let return_url = read_url(fields, "returnUrl");
+        if confirm && payment_method.is_none() && !fields.has_fault("paymentMethodId") {
+            fields.missing("paymentMethodId", "with confirm, the id of a payment method", "pm_card_visa");
         }
+        for (name, given) in [("offSession", off_session), ("returnUrl", return_url.is_some())] {
+            if given && !confirm {
+                fields.fault(name, "only makes sense with confirm", Some("confirm: true"), None);
+            }
+        }
+        let Common { metadata, key } = common(fields, head, Self::NAME);
+        let amount = amount?;
+        let currency = amount.currency().code().to_owned();
+        let wanted = stripe::CreatePaymentIntent {
+            amount: amount.minor(),
+            currency,
+            customer,
+            payment_method,
+            confirm,
+            off_session,
+            capture_method,
+            description,
+            receipt_email,
+            return_url,
+            metadata,
+        };
+        Some((wanted.request(), key))
     }
-    let Common { metadata, key } = common(fields, request, "createPaymentIntent");
-    let amount = amount?;
-    let currency = amount.currency().code().to_owned();
-    let wanted = CreatePaymentIntent {
-        amount: amount.minor(),
-        currency,
-        customer,
-        payment_method,
-        confirm,
-        off_session,
-        capture_method,
-        description,
-        receipt_email,
-        return_url,
-        metadata,
-    };
-    Some((wanted, key))
+
+    fn answer(object: stripe::objects::PaymentIntent) -> PaymentIntent {
+        PaymentIntent::seen(object, true)
+    }
 }
 
 fn read_url(fields: &mut Fields, name: &'static str) -> Option<String> {
@@ -267,9 +307,10 @@ fn read_url(fields: &mut Fields, name: &'static str) -> Option<String> {
 }
 
 impl PaymentIntent {
-    fn seen_by(caller: &Caller, payment: stripe::objects::PaymentIntent) -> Self {
+    /// `with_secret`: for somebody who may write.
+    fn seen(payment: stripe::objects::PaymentIntent, with_secret: bool) -> Self {
         let currency = payment.currency.as_str();
-        let secret = payment.client_secret.as_ref().filter(|_| caller.may(Scope::PaymentsWrite));
+        let secret = payment.client_secret.as_ref().filter(|_| with_secret);
         let error = payment.last_payment_error.clone();
         let (failure_code, decline_code, failure_message) =
             error.map_or((None, None, None), |error| (error.code, error.decline_code, error.message));

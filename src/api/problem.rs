@@ -17,7 +17,8 @@ use super::stripe_fields;
 use crate::{store, stripe};
 
 /// What went wrong, on its way to the caller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
 pub struct Problem(Box<Body>);
 
 /// An error, with everything the caller needs to react to it.
@@ -220,6 +221,19 @@ impl Problem {
         problem
     }
 
+    /// The key came with other values before.
+    pub(super) fn key_reused() -> Self {
+        Self::new(
+            Code::IdempotencyKeyReused,
+            "the same key was used with other values; send another idempotencyKey if this is a new intention",
+        )
+    }
+
+    /// A part of this service is missing; only wrong wiring does that.
+    pub(super) fn not_set_up() -> Self {
+        Self::new(Code::InternalError, "the API is not set up")
+    }
+
     /// The problem for a status that something other than our handlers answered with.
     pub(super) fn of_status(status: StatusCode) -> Self {
         let code = match status.as_u16() {
@@ -308,10 +322,7 @@ fn from_rejection(rejection: &stripe::Rejection, reading: bool) -> Problem {
         Code::StripeCredentialsRefused => {
             "the operators of this service have to look at its Stripe key".to_owned()
         }
-        Code::IdempotencyKeyReused => {
-            "the same key was used with other values; send another idempotencyKey if this is a new intention"
-                .to_owned()
-        }
+        Code::IdempotencyKeyReused => Problem::key_reused().detail.clone(),
         _ => rejection.message.clone(),
     };
     let mut problem = Problem::new(code, detail);

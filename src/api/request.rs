@@ -4,6 +4,7 @@ use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
+use super::action::Head;
 use super::fields::Fields;
 use super::idempotency::Key;
 use super::problem::{Code, Problem};
@@ -102,9 +103,9 @@ pub(super) struct Common {
 }
 
 /// Reads them; `operation` is the `operationId`.
-pub(super) fn common(fields: &mut Fields, request: &HttpRequest, operation: &str) -> Common {
+pub(super) fn common(fields: &mut Fields, head: &Head, operation: &str) -> Common {
     let links = links::read(fields);
-    let key = Key::read(fields, request, operation, links.record_id.as_deref());
+    let key = Key::read(fields, head, operation, links.record_id.as_deref());
     Common { metadata: metadata::read(fields, links.metadata), key }
 }
 

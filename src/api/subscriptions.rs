@@ -3,20 +3,35 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{OpenApi, ToSchema};
 
 use super::ApiState;
+use super::action::{Action, Head, Kind, Resource};
 use super::amounts::{self, UNIT_AMOUNT, major};
 use super::answer::{RequestId, json, timestamp};
 use super::auth::{Caller, Scope};
+use super::bulk::{BulkAnswer, bulk, bulk_body};
 use super::fields::Fields;
-use super::idempotency::{Key, once};
+use super::idempotency::Key;
 use super::metadata::{MetadataEntry, entries};
+use super::pipeline::{Asked, single};
 use super::problem::{self, Problem};
-use super::request::{Common, JsonBody, common, request_body};
-use crate::stripe::{
-    self, CollectionMethod, CreateSubscription, Interval, NewItem, NewPrice, PaymentBehavior,
-};
+use super::request::{Common, common, request_body};
+use crate::stripe::{self, CollectionMethod, Interval, NewItem, NewPrice, PaymentBehavior};
+
+/// Everything about subscriptions.
+pub(super) const RESOURCE: Resource =
+    Resource { actions: &[Kind::of::<CreateSubscription>()], routes, paths: Paths::openapi };
+
+#[derive(OpenApi)]
+#[openapi(paths(create_subscription, create_subscriptions_bulk, get_subscription))]
+struct Paths;
+
+fn routes(app: &mut web::ServiceConfig) {
+    app.service(web::resource("/subscriptions").route(web::post().to(create_subscription)))
+        .service(web::resource("/subscriptions/bulk").route(web::post().to(create_subscriptions_bulk)))
+        .service(web::resource("/subscriptions/{subscriptionId}").route(web::get().to(get_subscription)));
+}
 
 request_body! {
     /// A subscription to create.
@@ -44,6 +59,11 @@ request_body! {
         #[schema(nullable = false, default = "allow_incomplete", example = "default_incomplete")]
         payment_behavior: Option<String>,
     }
+}
+
+bulk_body! {
+    /// Subscriptions to create.
+    CreateSubscriptionsBulkRequest of CreateSubscriptionRequest
 }
 
 /// One product in a subscription to create: `priceId`, or a price of its own with `unitAmount` or `unitAmountMinor`,
@@ -198,22 +218,25 @@ pub(super) struct SubscriptionItem {
         (status = "5XX", description = "The service or Stripe has a problem.", body = problem::Body),
     ),
 )]
-pub(super) async fn create_subscription(
-    state: web::Data<ApiState>,
-    caller: Caller,
-    request: HttpRequest,
-    body: JsonBody,
-) -> Result<HttpResponse, Problem> {
-    caller.require(Scope::PaymentsWrite)?;
-    let mut fields = body.fields()?;
-    let wanted = read(&mut fields, &request);
-    let (wanted, key) = fields.finish(wanted)?;
-    let answer = once(&key, state.client(&request)?.create_subscription(&wanted, key.text())).await?;
-    let mut subscription = Subscription::from(answer.object);
-    subscription.request_id = RequestId::of(&request);
-    subscription.idempotency_key = Some(key.text().to_owned());
-    subscription.idempotency_replayed = answer.replayed;
-    Ok(json(StatusCode::CREATED, &subscription))
+async fn create_subscription(asked: Asked) -> Result<HttpResponse, Problem> {
+    single::<CreateSubscription>(asked).await
+}
+
+/// Creates up to 200 subscriptions. Results come in the order of the items, and one bad item harms only itself.
+#[utoipa::path(
+    post, path = "/v1/subscriptions/bulk", operation_id = "createSubscriptionsBulk", tag = "subscriptions",
+    request_body(content = CreateSubscriptionsBulkRequest, example = json!({ "items": [
+        { "customerId": "cus_NffrFeUfNV2Hib", "items": [{ "priceId": "price_sandbox_monthly" }],
+          "paymentBehavior": "default_incomplete", "salesforceRecordId": "801Kj000002NwArIAK" }
+    ] })),
+    responses(
+        (status = "2XX", description = "What became of each item.", body = BulkAnswer),
+        (status = "4XX", description = "The request as a whole has to be changed.", body = problem::Body),
+        (status = "5XX", description = "The service has a problem.", body = problem::Body),
+    ),
+)]
+async fn create_subscriptions_bulk(asked: Asked) -> Result<HttpResponse, Problem> {
+    bulk::<CreateSubscription>(asked).await
 }
 
 /// Gets a subscription as Stripe has it now.
@@ -226,7 +249,7 @@ pub(super) async fn create_subscription(
         (status = "5XX", description = "The service or Stripe has a problem.", body = problem::Body),
     ),
 )]
-pub(super) async fn get_subscription(
+async fn get_subscription(
     state: web::Data<ApiState>,
     caller: Caller,
     request: HttpRequest,
@@ -239,54 +262,67 @@ pub(super) async fn get_subscription(
     Ok(json(StatusCode::OK, &subscription))
 }
 
-/// Reads the body of [`CreateSubscriptionRequest`].
-pub(super) fn read(fields: &mut Fields, request: &HttpRequest) -> Option<(CreateSubscription, Key)> {
-    let customer = fields.stripe_id("customerId", "cus_", "cus_NffrFeUfNV2Hib");
-    if customer.is_none() && !fields.has_fault("customerId") {
-        fields.missing("customerId", "the Stripe id of a customer", "cus_NffrFeUfNV2Hib");
-    }
-    let items = fields.list("items", 20, read_item);
-    if items.is_empty() && !fields.has_fault("items") {
-        fields.missing("items", "1 to 20 items", r#"[{"priceId":"price_…","quantity":1}]"#);
-    }
-    let trial_period_days = fields.whole("trialDays", 1..=730);
-    let words = [
-        ("charge_automatically", CollectionMethod::ChargeAutomatically),
-        ("send_invoice", CollectionMethod::SendInvoice),
-    ];
-    let collection_method =
-        fields.word("collectionMethod", &words).unwrap_or(CollectionMethod::ChargeAutomatically);
-    let days_until_due = fields.whole("daysUntilDue", 1..=365);
-    match (collection_method, days_until_due) {
-        (CollectionMethod::SendInvoice, None) if !fields.has_fault("daysUntilDue") => {
-            fields.missing("daysUntilDue", "with send_invoice, the days to pay an invoice", "30");
+/// See [`create_subscription`].
+pub(super) struct CreateSubscription;
+
+impl Action for CreateSubscription {
+    const NAME: &'static str = "createSubscription";
+    const OBJECT: &'static str = "subscription";
+    type Object = stripe::objects::Subscription;
+    type Answer = Subscription;
+
+    fn read(fields: &mut Fields, head: &Head) -> Option<(stripe::Request, Key)> {
+        let customer = fields.stripe_id("customerId", "cus_", "cus_NffrFeUfNV2Hib");
+        if customer.is_none() && !fields.has_fault("customerId") {
+            fields.missing("customerId", "the Stripe id of a customer", "cus_NffrFeUfNV2Hib");
         }
-        (CollectionMethod::ChargeAutomatically, Some(_)) => {
-            let expected = "collectionMethod: send_invoice";
-            fields.fault("daysUntilDue", "only makes sense with send_invoice", Some(expected), None);
+        let items = fields.list("items", 20, read_item);
+        if items.is_empty() && !fields.has_fault("items") {
+            fields.missing("items", "1 to 20 items", r#"[{"priceId":"price_…","quantity":1}]"#);
         }
-        _ => {}
+        let trial_period_days = fields.whole("trialDays", 1..=730);
+        let words = [
+            ("charge_automatically", CollectionMethod::ChargeAutomatically),
+            ("send_invoice", CollectionMethod::SendInvoice),
+        ];
+        let collection_method =
+            fields.word("collectionMethod", &words).unwrap_or(CollectionMethod::ChargeAutomatically);
+        let days_until_due = fields.whole("daysUntilDue", 1..=365);
+        match (collection_method, days_until_due) {
+            (CollectionMethod::SendInvoice, None) if !fields.has_fault("daysUntilDue") => {
+                fields.missing("daysUntilDue", "with send_invoice, the days to pay an invoice", "30");
+            }
+            (CollectionMethod::ChargeAutomatically, Some(_)) => {
+                let expected = "collectionMethod: send_invoice";
+                fields.fault("daysUntilDue", "only makes sense with send_invoice", Some(expected), None);
+            }
+            _ => {}
+        }
+        let default_payment_method = fields.stripe_id("defaultPaymentMethodId", "", "pm_card_visa");
+        let words = [
+            PaymentBehavior::AllowIncomplete,
+            PaymentBehavior::DefaultIncomplete,
+            PaymentBehavior::ErrorIfIncomplete,
+        ]
+        .map(|behavior| (behavior.word(), behavior));
+        let payment_behavior = fields.word("paymentBehavior", &words);
+        let Common { metadata, key } = common(fields, head, Self::NAME);
+        let wanted = stripe::CreateSubscription {
+            customer: customer?,
+            items: items.into_iter().collect::<Option<_>>()?,
+            trial_period_days,
+            collection_method,
+            days_until_due,
+            default_payment_method,
+            payment_behavior,
+            metadata,
+        };
+        Some((wanted.request(), key))
     }
-    let default_payment_method = fields.stripe_id("defaultPaymentMethodId", "", "pm_card_visa");
-    let words = [
-        PaymentBehavior::AllowIncomplete,
-        PaymentBehavior::DefaultIncomplete,
-        PaymentBehavior::ErrorIfIncomplete,
-    ]
-    .map(|behavior| (behavior.word(), behavior));
-    let payment_behavior = fields.word("paymentBehavior", &words);
-    let Common { metadata, key } = common(fields, request, "createSubscription");
-    let wanted = CreateSubscription {
-        customer: customer?,
-        items: items.into_iter().collect::<Option<_>>()?,
-        trial_period_days,
-        collection_method,
-        days_until_due,
-        default_payment_method,
-        payment_behavior,
-        metadata,
-    };
-    Some((wanted, key))
+
+    fn answer(object: stripe::objects::Subscription) -> Subscription {
+        Subscription::from(object)
+    }
 }
 
 /// Reads one [`SubscriptionItemRequest`].

@@ -17,7 +17,7 @@ use url::Url;
 use super::error::{Error, Failure, Hints, describe, judge};
 use super::form::Form;
 use super::objects::{Customer, PaymentIntent, Reference, Subscription};
-use super::requests::{CreateCustomer, CreatePaymentIntent, CreateSubscription};
+use super::request::{Request, Verb};
 use crate::config::StripeConfig;
 
 /// A host that does not even take the connection is not waited for.
@@ -34,13 +34,27 @@ pub struct Client {
 
 /// What Stripe answered to a request that may change something.
 #[derive(Clone, Debug)]
-pub struct Answer<T> {
-    /// The object.
-    pub object: T,
+pub struct Answer {
+    /// The object, as JSON text.
+    pub object: Box<RawValue>,
     /// Whether this is the stored answer of an earlier request with the same idempotency key.
     pub replayed: bool,
     /// `req_…`, to look the request up in the Dashboard.
     pub request_id: Option<String>,
+}
+
+impl Answer {
+    /// The object.
+    ///
+    /// Errors: [`Error::Unreadable`] when it is not what Stripe documents.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let unreadable = |error: serde_json::Error| Error::Unreadable {
+            status: 200,
+            reason: describe(&error),
+            request_id: self.request_id.clone(),
+        };
+        serde_json::from_str(self.object.get()).map_err(unreadable)
+    }
 }
 
 /// An object as Stripe has it now, unparsed.
@@ -88,13 +102,18 @@ impl Client {
         })
     }
 
-    /// Creates a customer.
-    pub async fn create_customer(
-        &self,
-        request: &CreateCustomer,
-        idempotency_key: &str,
-    ) -> Result<Answer<Customer>, Error> {
-        self.post(&["customers"], &request.form(), idempotency_key).await
+    /// Creates or changes something.
+    ///
+    /// A declined payment is [`Error::Rejected`] with status 402 and the id of the payment intent that remains.
+    pub async fn change(&self, request: &Request, idempotency_key: &str) -> Result<Answer, Error> {
+        let method = match request.verb {
+            Verb::Post => Method::POST,
+            Verb::Delete => Method::DELETE,
+        };
+        let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
+        let reply = self.send(method, &path, Some((&request.form, idempotency_key))).await?;
+        let replayed = reply.headers.get("idempotent-replayed").is_some_and(|value| value == "true");
+        Ok(Answer { object: reply.read()?, replayed, request_id: reply.hints.request_id })
     }
 
     /// The customer as it is now; a deleted one answers with `deleted`.
@@ -102,29 +121,9 @@ impl Client {
         self.get(&["customers", id]).await
     }
 
-    /// Creates a payment intent and, if asked for, tries to collect the money.
-    ///
-    /// A declined payment is [`Error::Rejected`] with status 402 and the id of the payment intent that remains.
-    pub async fn create_payment_intent(
-        &self,
-        request: &CreatePaymentIntent,
-        idempotency_key: &str,
-    ) -> Result<Answer<PaymentIntent>, Error> {
-        self.post(&["payment_intents"], &request.form(), idempotency_key).await
-    }
-
     /// The payment intent as it is now.
     pub async fn payment_intent(&self, id: &str) -> Result<PaymentIntent, Error> {
         self.get(&["payment_intents", id]).await
-    }
-
-    /// Creates a subscription.
-    pub async fn create_subscription(
-        &self,
-        request: &CreateSubscription,
-        idempotency_key: &str,
-    ) -> Result<Answer<Subscription>, Error> {
-        self.post(&["subscriptions"], &request.form(), idempotency_key).await
     }
 
     /// The subscription as it is now.
@@ -154,17 +153,6 @@ impl Client {
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, Error> {
         self.send(Method::GET, path, None).await?.read()
-    }
-
-    async fn post<T: DeserializeOwned>(
-        &self,
-        path: &[&str],
-        form: &Form,
-        idempotency_key: &str,
-    ) -> Result<Answer<T>, Error> {
-        let reply = self.send(Method::POST, path, Some((form, idempotency_key))).await?;
-        let replayed = reply.headers.get("idempotent-replayed").is_some_and(|value| value == "true");
-        Ok(Answer { object: reply.read()?, replayed, request_id: reply.hints.request_id })
     }
 
     async fn send(&self, method: Method, path: &[&str], body: Option<(&Form, &str)>) -> Result<Reply, Error> {
@@ -284,6 +272,7 @@ mod tests {
     use std::net::{SocketAddr, TcpListener};
     use std::sync::mpsc;
 
+    use super::super::requests::CreateCustomer;
     use super::*;
 
     fn client(base: &str) -> Client {
@@ -322,8 +311,8 @@ mod tests {
             "HTTP/1.1 200 OK\r\nIdempotent-Replayed: true\r\nRequest-Id: req_1\r\nContent-Length: 14\r\n\r\n{\"id\":\"cus_1\"}",
         );
         let request = CreateCustomer { name: Some("A".to_owned()), ..CreateCustomer::default() };
-        let answer = client(&format!("http://{address}")).create_customer(&request, "key-1").await.unwrap();
-        assert!(answer.replayed && answer.object.id == "cus_1");
+        let answer = client(&format!("http://{address}")).change(&request.request(), "key-1").await.unwrap();
+        assert!(answer.replayed && answer.read::<Reference>().unwrap().id == "cus_1");
         assert_eq!(answer.request_id.as_deref(), Some("req_1"));
         let asked = requests.recv().unwrap();
         for expected in [
@@ -353,13 +342,13 @@ mod tests {
     async fn silence_is_told_apart_from_a_closed_door() {
         let (address, _requests) = answer_once("");
         let slow = client(&format!("http://{address}"));
-        let error = slow.create_customer(&CreateCustomer::default(), "k").await.unwrap_err();
+        let error = slow.change(&CreateCustomer::default().request(), "k").await.unwrap_err();
         let Error::Unreachable { failure: Failure::Timeout, outcome_unknown: true, .. } = error else {
             panic!("{error:?}")
         };
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let closed = client(&format!("http://{closed}"));
-        let error = closed.create_customer(&CreateCustomer::default(), "k").await.unwrap_err();
+        let error = closed.change(&CreateCustomer::default().request(), "k").await.unwrap_err();
         let Error::Unreachable { failure: Failure::Connect, outcome_unknown: false, .. } = error else {
             panic!("{error:?}")
         };

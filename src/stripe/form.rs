@@ -8,7 +8,7 @@ use std::fmt;
 use url::form_urlencoded;
 
 /// The fields of one request, in the order in which they were added.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Form {
     fields: Vec<(String, String)>,
 }
@@ -52,6 +52,11 @@ impl Form {
     ) -> Self {
         let inner = pairs.into_iter().fold(Self::new(), |form, (key, value)| form.set(key, value));
         self.nest(name, inner)
+    }
+
+    /// The fields of a body that [`Form::encode`] wrote.
+    pub(super) fn parse(body: &str) -> Self {
+        Self { fields: form_urlencoded::parse(body.as_bytes()).into_owned().collect() }
     }
 
     /// The body.

@@ -8,11 +8,13 @@ pub mod event;
 mod expandable;
 mod form;
 pub mod objects;
+mod request;
 mod requests;
 mod status;
 
 pub use client::{AccountId, Answer, Client, Fetched};
 pub use error::{Error, Failure, Rejection};
+pub use request::Request;
 pub use requests::{
     CaptureMethod, CollectionMethod, CreateCustomer, CreatePaymentIntent, CreateSubscription, Interval,
     NewItem, NewPrice, PaymentBehavior,

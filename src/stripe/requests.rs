@@ -2,6 +2,7 @@
 
 use super::form::Form;
 use super::objects::Metadata;
+use super::request::Request;
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
@@ -80,7 +81,12 @@ pub struct CreateCustomer {
 }
 
 impl CreateCustomer {
-    pub(super) fn form(&self) -> Form {
+    /// The request.
+    pub fn request(&self) -> Request {
+        Request::post(&["customers"], self.form())
+    }
+
+    fn form(&self) -> Form {
         Form::new()
             .set_some("email", self.email.as_ref())
             .set_some("name", self.name.as_ref())
@@ -118,7 +124,12 @@ pub struct CreatePaymentIntent {
 }
 
 impl CreatePaymentIntent {
-    pub(super) fn form(&self) -> Form {
+    /// The request.
+    pub fn request(&self) -> Request {
+        Request::post(&["payment_intents"], self.form())
+    }
+
+    fn form(&self) -> Form {
         // `payment_method_types` left the API with 2026-09-30. Confirming without a place to return to is only allowed
         // when ways of paying that redirect are ruled out.
         let redirects = (self.confirm && self.return_url.is_none()).then_some("never");
@@ -190,7 +201,12 @@ pub enum NewPrice {
 }
 
 impl CreateSubscription {
-    pub(super) fn form(&self) -> Form {
+    /// The request.
+    pub fn request(&self) -> Request {
+        Request::post(&["subscriptions"], self.form())
+    }
+
+    fn form(&self) -> Form {
         Form::new()
             .set("customer", &self.customer)
             .list("items", self.items.iter().map(NewItem::form))

@@ -1,6 +1,7 @@
 //! The API over HTTP, against the stand-in for Stripe.
 
 mod bad_input;
+mod bulk;
 mod keys;
 mod outages;
 mod payments;
