@@ -7,7 +7,8 @@ import { childrenOf, parseXml, textOf } from "./xml.mjs";
 process.env.SF_DISABLE_LOG_FILE = "true";
 process.env.SF_DISABLE_TELEMETRY = "true";
 
-const KINDS = ["CustomObject", "CustomField", "PermissionSet"];
+// A folder of reports is listed among the reports, with a slash at its end.
+const MANIFEST_TYPE = { ReportFolder: "Report" };
 
 /** Converts to the form that a deploy sends, with Salesforce's own library, and compares it with the source files. */
 export async function checkConversion(project) {
@@ -24,26 +25,29 @@ export async function checkConversion(project) {
   }
 }
 
-function compare({ apiVersion, objects, fields, permissionSets }, out) {
+function compare({ apiVersion, components, fields }, out) {
   const faults = [];
   const manifest = parseXml(readFileSync(join(out, "package.xml"), "utf8"));
   const arrived = childrenOf(manifest, "types").flatMap((t) => childrenOf(t, "members").map((m) => `${textOf(t, "name")} ${m.text}`));
-  const sent = [
-    ...objects.map((o) => `CustomObject ${o.name}`),
-    ...fields.map((f) => `CustomField ${f.object}.${f.name}`),
-    ...permissionSets.map((p) => `PermissionSet ${p.name}`),
-  ];
+  const sent = components.map((c) => `${MANIFEST_TYPE[c.xml.name] ?? c.xml.name} ${fullName(c)}`);
   if (textOf(manifest, "version") !== apiVersion) faults.push(`package.xml has version ${textOf(manifest, "version")}, expected ${apiVersion}`);
   for (const c of sent) if (!arrived.includes(c)) faults.push(`package.xml lacks ${c}`);
-  for (const c of arrived) {
-    if (KINDS.includes(c.split(" ")[0]) && !sent.includes(c)) faults.push(`package.xml has ${c}, which is not in the source files`);
-  }
+  // A standard object is listed because of its fields.
+  const parents = fields.map((f) => `CustomObject ${f.object}`);
+  for (const c of arrived) if (![...sent, ...parents].includes(c)) faults.push(`package.xml has ${c}, which is not in the source files`);
   for (const [object, names] of groupByObject(fields)) {
     const converted = parseXml(readFileSync(join(out, "objects", `${object}.object`), "utf8"));
     const inside = childrenOf(converted, "fields").map((f) => textOf(f, "fullName"));
     for (const { name } of names) if (!inside.includes(name)) faults.push(`objects/${object}.object lacks ${name}`);
   }
   return { faults, checked: `${sent.length} components, API version ${apiVersion}` };
+}
+
+function fullName({ path, name, object, xml }) {
+  if (object && xml.name !== "CustomObject") return `${object}.${name}`;
+  if (xml.name === "ReportFolder") return `${name}/`;
+  const inFolder = /^reports\/(\w+)\//.exec(path);
+  return inFolder ? `${inFolder[1]}/${name}` : name;
 }
 
 function groupByObject(fields) {

@@ -1,17 +1,20 @@
 // Each check must find the fault it is there for: damages a copy of the project and expects to be told.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { checkAll } from "./all.mjs";
 
 const APEX = fileURLToPath(new URL("..", import.meta.url));
 const MAIN = "force-app/main/default";
 const CHARGE = `${MAIN}/objects/Stripe_Charge__c`;
 const INTEGRATION = `${MAIN}/permissionsets/Paybridge_Integration.permissionset-meta.xml`;
 const VIEWER = `${MAIN}/permissionsets/Paybridge_Viewer.permissionset-meta.xml`;
+const listView = (name, object = "Stripe_Charge__c") => `${MAIN}/objects/${object}/listViews/${name}.listView-meta.xml`;
+const LAYOUT = `${MAIN}/layouts/Stripe_Charge__c-Stripe Charge Layout.layout-meta.xml`;
+const REPORT = `${MAIN}/reports/Paybridge/Failed_Payments.report-meta.xml`;
 const field = (name, object = "Stripe_Charge__c") => `${MAIN}/objects/${object}/fields/${name}.field-meta.xml`;
 
 const replace = (path, from, to) => (root) => {
@@ -32,11 +35,12 @@ const DAMAGES = [
   }, /root element is not CustomField/],
   ["a file that is not named after its field", rename(field("Fee__c"), field("Fees__c")), /fullName is Fee__c/],
   ["a misspelt suffix", rename(field("Fee__c"), field("Fee__c").replace("field-meta", "feld-meta")), /nothing that belongs in this folder/],
-  ["elements out of order", replace(field("Fee__c"), "<label>Fee</label>\n    <precision>18</precision>", "<precision>18</precision>\n    <label>Fee</label>"), /^FAULT elements.*\n.*<label> must stand before <precision>/m],
+  ["elements out of order", replace(field("Fee__c"), "<label>Fee</label>\n    <precision>18</precision>", "<precision>18</precision>\n    <label>Fee</label>"), /^FAULT Salesforce's WSDL.*\n.*<label> must stand before <precision>/m],
   ["an element that is missing", replace(field("Fee__c"), "    <scale>3</scale>\n", ""), /has no <scale>/],
-  ["an element of another type", replace(field("Fee__c"), "<scale>3</scale>", "<scale>3</scale>\n    <visibleLines>3</visibleLines>"), /<visibleLines> is not expected/],
+  ["an element of another type", replace(field("Fee__c"), "</unique>", "</unique>\n    <visibleLines>3</visibleLines>"), /<visibleLines> is not expected/],
   ["a text that is too long", replace(field("Failure_Code__c"), "<length>255<", "<length>256<"), /<length> is "256"/],
-  ["a type that does not exist", replace(field("Fee__c"), "<type>Number<", "<type>Decimal<"), /field type Decimal/],
+  ["a type that does not exist", replace(field("Fee__c"), "<type>Number<", "<type>Decimal<"), /"Decimal", which is not a FieldType/],
+  ["a type that the mapping does not know", replace(field("Fee__c"), "<type>Number<", "<type>Currency<"), /field type Currency/],
   ["history of a field where the object has none", replace(`${CHARGE}/Stripe_Charge__c.object-meta.xml`, "<enableHistory>true<", "<enableHistory>false<"), /^FAULT objects.*\n.*enableHistory is false/m],
   ["an outside wider than the inside", (root) => {
     replace(`${CHARGE}/Stripe_Charge__c.object-meta.xml`, "<sharingModel>ReadWrite<", "<sharingModel>Private<")(root);
@@ -51,39 +55,40 @@ const DAMAGES = [
   ["two relationships of one name", replace(field("Customer__c", "Stripe_Invoice__c"), "<relationshipName>Stripe_Invoices<", "<relationshipName>Stripe_Charges<"), /relationshipName Stripe_Charges of Stripe_Customer__c is taken/],
   ["an amount with two decimals", replace(field("Fee__c"), "<scale>3<", "<scale>2<"), /^FAULT record model.*\n.*<scale> is 2, expected 3/m],
   ["a common field that is missing", remove(field("Livemode__c")), /Livemode__c is missing/],
+  ["an element that the WSDL does not have", replace(REPORT, "<scope>", "<sope>all</sope><scope>"), /<sope> is not an element of <Report>/],
+  ["a value that the WSDL does not have", replace(listView("Failed"), "<filterScope>Everything<", "<filterScope>Everyone<"), /"Everyone", which is not a FilterScope/],
+  ["a list view of a field that does not exist", replace(listView("All"), "<columns>Failure_Code__c<", "<columns>Failure_Kode__c<"), /^FAULT presentation.*\n.*Stripe_Charge__c has no field Failure_Kode__c/m],
+  ["a list view of a status that never occurs", replace(listView("Failed"), "<value>Failed<", "<value>Fehlgeschlagen<"), /Status__c is never "Fehlgeschlagen"/],
+  ["a field that nobody can see", replace(LAYOUT, "<field>Fee__c<", "<field>Net__c<"), /Net__c is shown twice[^]*Fee__c is not shown/],
+  ["a layout that no org would show", rename(LAYOUT, LAYOUT.replace("Stripe Charge Layout", "Charge Layout")), /the layout that an org shows is called Stripe Charge Layout/],
+  ["a required field that a page does not require", replace(LAYOUT, "<behavior>Required</behavior>\n                <field>Stripe_Id__c<", "<behavior>Edit</behavior>\n                <field>Stripe_Id__c<"), /Stripe_Id__c is a required field/],
+  ["a related list of another parent", replace(LAYOUT, "<relatedList>Stripe_Refund__c.Charge__c<", "<relatedList>Stripe_Refund__c.Payment_Intent__c<"), /Stripe_Refund__c.Payment_Intent__c does not point to Stripe_Charge__c/],
+  ["an object without a tab", remove(`${MAIN}/tabs/Stripe_Charge__c.tab-meta.xml`), /there is no tab Stripe_Charge__c[^]*Stripe_Charge__c has no CustomTab/],
+  ["a report of a field that does not exist", replace(REPORT, "Stripe_Payment_Intent__c.Decline_Code__c", "Stripe_Payment_Intent__c.Reason__c"), /Stripe_Payment_Intent__c has no field Reason__c/],
   ["a required field in a permission set", replace(VIEWER, "<field>Stripe_Charge__c.Status__c<", "<field>Stripe_Charge__c.Stripe_Id__c<"), /^FAULT permission sets.*\n.*Stripe_Charge__c.Stripe_Id__c is a required field/m],
   ["a field permission for no field", replace(VIEWER, "<field>Stripe_Charge__c.Fee__c<", "<field>Stripe_Charge__c.Fees__c<"), /Fees__c is not a field[^]*Fee__c has no field permission/],
   ["a reader that writes", replace(VIEWER, "<editable>false<", "<editable>true<"), /editable must be false/],
   ["the right to delete", replace(INTEGRATION, "<allowDelete>false<", "<allowDelete>true<"), /Account: grants allowDelete, allowRead, expected allowRead/],
-  ["a field that is not in the permission sets", remove(field("Fee__c")), /Fee__c is not a field of this project/],
+  ["a file that the conversion leaves out", (root) => writeFileSync(join(root, ".forceignore"), "**/Stripe_Charge__c/fields/Fee__c.field-meta.xml\n"), /^FAULT conversion.*\n.*package.xml lacks CustomField Stripe_Charge__c.Fee__c/m],
+  ["a field that is gone", remove(field("Exchange_Rate__c", "Stripe_Balance_Transaction__c")), /Stripe_Balance_Transaction__c has no field Exchange_Rate__c/],
 ];
 
 for (const [title, damage, told] of DAMAGES) {
-  test(`finds ${title}`, () => {
-    const { status, output } = checkAfter(damage);
-    assert.equal(status, 1, output);
-    assert.match(output, told);
-  });
+  test(`finds ${title}`, async () => assert.match(await faultsAfter(damage), told));
 }
 
-test("finds a file that the conversion leaves out", () => {
-  const { status, output } = checkAfter((root) => writeFileSync(join(root, ".forceignore"), "**/Stripe_Charge__c/fields/Fee__c.field-meta.xml\n"));
-  assert.equal(status, 1, output);
-  assert.match(output, /^FAULT conversion.*\n.*package.xml lacks CustomField Stripe_Charge__c.Fee__c/m);
-});
+test("finds nothing in the project as it is", async () => assert.equal(await faultsAfter(() => {}), ""));
 
-test("passes the project as it is", () => {
-  const { status, output } = checkAfter(() => {});
-  assert.equal(status, 0, output);
-});
-
-function checkAfter(damage) {
+async function faultsAfter(damage) {
   const root = mkdtempSync(join(tmpdir(), "paybridge-apex-"));
   try {
     for (const part of ["sfdx-project.json", "force-app"]) cpSync(join(APEX, part), join(root, part), { recursive: true });
     damage(root);
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(APEX, "check/main.mjs"), root], { encoding: "utf8" });
-    return { status, output: stdout + stderr };
+    let told = "";
+    for await (const { title, faults } of checkAll(root)) {
+      if (faults.length > 0) told += [`FAULT ${title}`, ...faults].join("\n");
+    }
+    return told;
   } finally {
     rmSync(root, { recursive: true });
   }

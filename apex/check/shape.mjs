@@ -16,6 +16,7 @@ const group = (...rules) => ({ rules });
 const PICKLIST_VALUE = group(["fullName", text(255)], ["default", bool], ["label", text(255)]);
 
 const CUSTOM_OBJECT = group(
+  ["compactLayoutAssignment", name],
   ["deploymentStatus", oneOf("Deployed")],
   ["description", text(1000)],
   ["enableActivities", bool],

@@ -114,7 +114,7 @@ impl Schema {
         for object in PACKAGE.dirs() {
             let name = object.path().file_name().unwrap_or_default().to_string_lossy();
             schema.object(&name);
-            for file in object.dirs().flat_map(Dir::files) {
+            for file in object.get_dir(object.path().join("fields")).into_iter().flat_map(Dir::files) {
                 let text = file.contents_utf8().unwrap_or_default();
                 schema.add(&name, &file.path().display().to_string(), text)?;
             }

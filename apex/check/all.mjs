@@ -1,0 +1,37 @@
+import { checkConversion } from "./conversion.mjs";
+import { checkFields } from "./fields.mjs";
+import { checkModel } from "./model.mjs";
+import { checkObjects } from "./objects.mjs";
+import { checkPermissionSets } from "./permission_sets.mjs";
+import { checkPresentation } from "./presentation.mjs";
+import { readProject } from "./project.mjs";
+import { checkRelationships } from "./relationships.mjs";
+import { checkShape } from "./shape.mjs";
+import { checkAgainstWsdl } from "./wsdl.mjs";
+
+const CHECKS = [
+  ["Salesforce's WSDL: elements, order, values", checkAgainstWsdl],
+  ["elements: known, complete, in order, legal values", checkShape],
+  ["objects: names, history, sharing, limits", checkObjects],
+  ["fields: names, lengths, precision, picklists, keys", checkFields],
+  ["relationships: targets and names", checkRelationships],
+  ["record model: the same common fields on every Stripe object", checkModel],
+  ["presentation: every field of every object can be seen", checkPresentation],
+  ["permission sets: complete, deployable, no more than needed", checkPermissionSets],
+  ["conversion: every component arrives in package.xml", checkConversion],
+];
+
+/**
+ * Runs the checks in order and ends after the first that finds a fault, because a later check takes for granted what an
+ * earlier one has shown. Yields `{ title, faults, checked }`.
+ */
+export async function* checkAll(root) {
+  const { project, faults } = readProject(root);
+  yield { title: "files: well-formed, the right type, named after what they hold", faults, checked: `${project.files.length} files` };
+  if (faults.length > 0) return;
+  for (const [title, check] of CHECKS) {
+    const result = await check(project);
+    yield { title, ...result };
+    if (result.faults.length > 0) return;
+  }
+}
