@@ -9,6 +9,7 @@ pub mod attempts;
 mod connection;
 mod error;
 pub mod fetches;
+mod group;
 pub mod inbox;
 pub mod outbox;
 mod schema;
@@ -16,3 +17,4 @@ mod statement;
 
 pub use connection::{Backend, Conn, Store};
 pub use error::{Error, Result};
+pub use group::{Group, GroupError};
