@@ -54,7 +54,7 @@ const WEBHOOK_SECRET: &str = "whsec_sandbox";
 const CLIENT_ID: &str = "paybridge-sandbox";
 const USERNAME: &str = "paybridge@sandbox.example";
 
-/// Runs until Ctrl-C. Every start begins empty.
+/// Runs until Ctrl-C. Every start begins with the same samples.
 pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     let mut stop = StopSignals::listen()?;
     telemetry::start(&LogConfig { level: options.log.clone(), format: LogFormat::Text })?;
@@ -84,6 +84,7 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     })
     .await
     .map_err(|error| taken(options.salesforce_port, "--salesforce-port", &error))?;
+    stripe.seed_sample();
     org.seed_sample();
     let directory = Scratch::make()?;
     let config = Config::load(None, settings(&directory, &stripe.base_url(), &org.base_url(), &keys))?;

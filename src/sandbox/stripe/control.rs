@@ -106,7 +106,8 @@ fn page(state: &State) -> String {
         );
     }
     page.push_str("</p><p>Each button makes the next call fail. <code>POST /_sandbox/faults</code> also takes <code>count</code>, <code>outage</code> and <code>latencyMs</code>. \
-         <code>POST /_sandbox/payment_intents/{id}/authenticate</code> confirms a payment that waits for the customer.</p>");
+         <code>POST /_sandbox/payment_intents/{id}/authenticate</code> confirms a payment that waits for the customer. \
+         A checkout session or payment link is paid at its own <code>url</code>.</p>");
     page.push_str("<h2>Events</h2><table><tr><th>type<th>of<th>created<th>delivery</tr>");
     for event in state.events.iter().rev().take(SHOWN) {
         let of = text(&event.value["data"]["object"], "id");
@@ -155,7 +156,7 @@ fn link(id: &str, label: &str) -> String {
     format!("<a href=\"/_sandbox/objects/{}\"><code>{}</code></a>", escaped(id), escaped(label))
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -26,6 +26,27 @@ const BLANK: &str = r#"{
     "webhooks_delivered_at": null
 }"#;
 
+/// A draft over nothing for a customer, with these fields.
+pub(super) fn blank(state: &State, customer: &Value, fields: Value) -> Value {
+    let draft = filled(
+        BLANK,
+        json!({
+            "account_name": account::NAME,
+            "created": state.now,
+            "customer": customer["id"],
+            "customer_address": customer["address"],
+            "customer_email": customer["email"],
+            "customer_name": customer["name"],
+            "customer_phone": customer["phone"],
+            "customer_shipping": customer["shipping"],
+            "customer_tax_exempt": customer["tax_exempt"],
+            "period_end": state.now,
+            "period_start": state.now,
+        }),
+    );
+    filled(&draft.to_string(), fields)
+}
+
 /// The invoice over one period of all items; a trial costs nothing.
 pub(super) fn draw_up(state: &State, subscription: &Value, customer: &Value) -> Value {
     let id = new_id("in_1");
@@ -38,24 +59,16 @@ pub(super) fn draw_up(state: &State, subscription: &Value, customer: &Value) -> 
         .as_i64()
         .filter(|_| by_invoice)
         .map(|days| state.now + days * 24 * 60 * 60);
-    filled(
-        BLANK,
+    blank(
+        state,
+        customer,
         json!({
             "id": id,
-            "account_name": account::NAME,
             "amount_due": total,
             "amount_remaining": total,
             "automatically_finalizes_at": (by_invoice && total > 0).then_some(state.now + 60 * 60),
             "collection_method": subscription["collection_method"],
-            "created": state.now,
             "currency": subscription["currency"],
-            "customer": customer["id"],
-            "customer_address": customer["address"],
-            "customer_email": customer["email"],
-            "customer_name": customer["name"],
-            "customer_phone": customer["phone"],
-            "customer_shipping": customer["shipping"],
-            "customer_tax_exempt": customer["tax_exempt"],
             "due_date": due_date,
             "lines": lists::complete(lines, format!("/v1/invoices/{id}/lines")),
             "parent": {
@@ -65,8 +78,6 @@ pub(super) fn draw_up(state: &State, subscription: &Value, customer: &Value) -> 
                 },
                 "type": "subscription_details",
             },
-            "period_end": state.now,
-            "period_start": state.now,
             "subtotal": total,
             "subtotal_excluding_tax": total,
             "total": total,

@@ -184,6 +184,11 @@ impl Refusal {
         &self.0.headers
     }
 
+    /// What it says to people.
+    pub(super) fn message(&self) -> String {
+        self.0.error["message"].as_str().unwrap_or_default().to_owned()
+    }
+
     pub(super) fn body(&self) -> Value {
         json!({ "error": self.0.error })
     }

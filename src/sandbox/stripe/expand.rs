@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::errors::Refusal;
 use super::state::{State, text};
-use super::{charges, invoices};
+use super::{charges, checkout_sessions, invoices, payment_links};
 
 /// Fields that hold the id of another object.
 const FIELDS: &[&str] = &[
@@ -19,7 +19,9 @@ const FIELDS: &[&str] = &[
     "latest_invoice",
     "payment_intent",
     "payment_method",
+    "payment_link",
     "product",
+    "schedule",
     "source",
     "subscription",
 ];
@@ -72,6 +74,8 @@ fn walk(state: &State, value: &mut Value, steps: &[&str]) -> Result<(), NotExpan
 fn include(state: &State, object: &mut Value, field: &str) -> bool {
     let included = match (text(object, "object"), field) {
         ("charge", "refunds") => charges::refunds(state, text(object, "id")),
+        ("checkout.session", "line_items") => checkout_sessions::sold(state, text(object, "id")),
+        ("payment_link", "line_items") => payment_links::sold(state, text(object, "id")),
         ("invoice", "payments") => invoices::payments(state, text(object, "id")),
         ("invoice", "confirmation_secret") => invoices::confirmation_secret(state, text(object, "id")),
         _ => return false,

@@ -174,6 +174,14 @@ impl Form {
         elements.into_iter().map(|(_, form)| form).collect()
     }
 
+    /// The parameters below a name, as a form of their own.
+    pub(super) fn part(&self, name: &str) -> Form {
+        let part = pattern(name);
+        let below = self.pairs.iter().filter(|(path, _)| path.len() > part.len() && path.starts_with(&part));
+        let pairs = below.map(|(path, value)| (path[part.len()..].to_vec(), value.clone())).collect();
+        Form { prefix: self.name_of(name), pairs }
+    }
+
     /// The keys below a parameter with their values.
     pub(super) fn below(&self, name: &str) -> Vec<(String, String)> {
         let map = pattern(name);
@@ -238,13 +246,11 @@ fn written(path: &[String]) -> String {
 
 fn fits(rule: &str, kind: Kind, path: &[String]) -> bool {
     let wanted = pattern(rule);
-    if matches!(kind, Kind::Metadata) {
-        return path.starts_with(&wanted) && path.len() <= wanted.len() + 1;
-    }
-    wanted.len() == path.len()
-        && wanted.iter().zip(path).all(|(wanted, got)| {
-            wanted == got || (wanted.is_empty() && got.chars().all(|c| c.is_ascii_digit()))
-        })
+    let same = |(wanted, got): (&String, &String)| {
+        wanted == got || (wanted.is_empty() && got.chars().all(|c| c.is_ascii_digit()))
+    };
+    let further = usize::from(matches!(kind, Kind::Metadata));
+    (wanted.len()..=wanted.len() + further).contains(&path.len()) && wanted.iter().zip(path).all(same)
 }
 
 fn check_value(name: &str, value: &str, kind: Kind) -> Result<(), Refusal> {
@@ -319,12 +325,14 @@ mod tests {
             ("confirm", Kind::Bool),
             ("items[][price]", Kind::Word),
             ("metadata", Kind::Metadata),
+            ("items[][metadata]", Kind::Metadata),
             ("capture_method", Kind::OneOf(&["automatic", "manual"])),
         ];
         let refused = [
             ("amonut=1", "parameter_unknown", "amonut"),
             ("items[0][prize]=1", "parameter_unknown", "items[0][prize]"),
             ("metadata[a][b]=1", "parameter_unknown", "metadata[a][b]"),
+            ("items[x][metadata][b]=1", "parameter_unknown", "items[x][metadata][b]"),
             ("amount=10.99", "parameter_invalid_integer", "amount"),
             ("amount=+5", "parameter_invalid_integer", "amount"),
             ("items[0][price]=", "parameter_invalid_empty", "items[0][price]"),
@@ -338,9 +346,11 @@ mod tests {
             assert_eq!(body["error"]["param"], param, "{text}: {body}");
         }
         assert!(
-            form("amount=1099&confirm=true&metadata=&metadata[k]=&expand[0]=customer")
-                .check(&[RULES])
-                .is_ok()
+            form(
+                "amount=1099&confirm=true&metadata=&metadata[k]=&items[3][metadata][k]=v&expand[0]=customer"
+            )
+            .check(&[RULES])
+            .is_ok()
         );
         assert!(Form::parse("metadata[a[b]]=1").is_err());
         assert!(Form::parse("items[0=1").is_err());

@@ -1,4 +1,4 @@
-//! Invoices of subscriptions: finalised, paid, failed or voided.
+//! Invoices: finalised, paid, failed or voided. Those of subscriptions begin here, others in `one_off_invoices`.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::errors::{Answer, Refusal};
 use super::form::{Form, Kind, Rule};
 use super::lists::{self, LIST};
 use super::state::{State, int, new_id, text};
-use super::{account, amounts, drafts, payment_intents, subscriptions};
+use super::{account, amounts, drafts, payment_intents, payment_methods, subscriptions};
 
 /// Starts a subscription: draws up its first invoice and pays it, if it is to be paid now.
 pub(super) fn begin(
@@ -21,10 +21,7 @@ pub(super) fn begin(
     let behaviour = form.word("payment_behavior").unwrap_or("allow_incomplete");
     let invoice = drafts::draw_up(state, &subscription, customer);
     let (invoice_id, due) = (text(&invoice, "id").to_owned(), int(&invoice, "amount_due"));
-    let method =
-        [&subscription["default_payment_method"], &customer["invoice_settings"]["default_payment_method"]]
-            .into_iter()
-            .find_map(|method| method.as_str().map(str::to_owned));
+    let method = usual_method(&subscription, customer);
     let pays_now = due > 0 && !by_invoice;
     if pays_now && method.is_none() && behaviour != "default_incomplete" {
         let message = "This customer has no attached payment source or default payment method. Please consider adding a default payment method.";
@@ -73,8 +70,38 @@ pub(super) fn begin(
     }
 }
 
+/// Bills the period that begins when a subscription resumes; says whether it is paid.
+pub(super) fn bill_resumed(state: &mut State, subscription: &mut Value) -> Result<bool, Refusal> {
+    let customer = state.find("customer", text(subscription, "customer"), "customer")?;
+    let mut invoice = drafts::draw_up(state, subscription, &customer);
+    let (id, due) = (text(&invoice, "id").to_owned(), int(&invoice, "amount_due"));
+    invoice["billing_reason"] = json!("subscription_update");
+    subscription["latest_invoice"] = json!(id);
+    state.save("invoice.created", invoice);
+    open(state, &id)?;
+    if due == 0 {
+        settle(state, &id, None);
+        return Ok(true);
+    }
+    let Some(method) = usual_method(subscription, &customer) else { return Ok(false) };
+    let intent = request_payment(state, &id, Some(&method));
+    let attempt = Attempt { off_session: true, ..Attempt::default() };
+    match confirm::attempt(state, &intent, &attempt) {
+        Ok(()) => Ok(true),
+        Err(refusal) if refusal.status() == 402 => Ok(false),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// What a subscription is paid with.
+fn usual_method(subscription: &Value, customer: &Value) -> Option<String> {
+    [&subscription["default_payment_method"], &customer["invoice_settings"]["default_payment_method"]]
+        .into_iter()
+        .find_map(|method| method.as_str().map(str::to_owned))
+}
+
 /// Finalises a draft: it gets its number and can be paid.
-fn open(state: &mut State, id: &str) -> Answer {
+pub(super) fn open(state: &mut State, id: &str) -> Answer {
     let mut invoice = state.find("invoice", id, "id")?;
     if invoice["status"] != "draft" {
         let message = "This invoice is already finalized, you can't re-finalize a non-draft invoice.";
@@ -110,11 +137,14 @@ fn request_payment(state: &mut State, invoice: &str, method: Option<&str>) -> St
     let Ok(invoice) = state.find("invoice", invoice, "id") else { return String::new() };
     let mut intent = payment_intents::blank(state);
     let id = text(&intent, "id").to_owned();
-    let created = invoice["billing_reason"] == "subscription_create";
     intent["amount"] = invoice["amount_remaining"].clone();
     intent["currency"] = invoice["currency"].clone();
     intent["customer"] = invoice["customer"].clone();
-    intent["description"] = json!(if created { "Subscription creation" } else { "Subscription update" });
+    intent["description"] = json!(match text(&invoice, "billing_reason") {
+        "subscription_create" => "Subscription creation",
+        "manual" => "Payment for Invoice",
+        _ => "Subscription update",
+    });
     intent["payment_method"] = json!(method);
     intent["setup_future_usage"] = json!("off_session");
     intent["status"] =
@@ -232,7 +262,11 @@ pub(super) fn list(state: &State, form: &Form) -> Answer {
 /// `POST /v1/invoices/{id}/finalize`
 pub(super) fn finalize(state: &mut State, id: &str, form: &Form) -> Answer {
     form.check(&[&[("auto_advance", Kind::Bool)]])?;
-    open(state, id)
+    let invoice = open(state, id)?;
+    if int(&invoice, "amount_due") == 0 {
+        settle(state, id, None);
+    }
+    state.find("invoice", id, "id")
 }
 
 /// `POST /v1/invoices/{id}/pay`
@@ -253,13 +287,15 @@ pub(super) fn pay(state: &mut State, id: &str, form: &Form) -> Answer {
         return state.find("invoice", id, "id");
     }
     let customer = state.find("customer", text(&invoice, "customer"), "customer")?;
-    let method =
-        form.word("payment_method").or(customer["invoice_settings"]["default_payment_method"].as_str());
+    let method = form.word("payment_method").or(invoice["default_payment_method"].as_str());
+    let method = method.or(customer["invoice_settings"]["default_payment_method"].as_str());
     let Some(method) = method.map(str::to_owned) else {
         let message = "There is no default payment method set on this Customer or Invoice. Please set one, or provide one as `payment_method`.";
         return Err(Refusal::invalid(message));
     };
-    state.find("payment_method", &method, "payment_method")?;
+    // A token of a test card stands for a new payment method.
+    let method = payment_methods::take(state, &method, "payment_method")?;
+    let method = text(&method, "id").to_owned();
     let open =
         state.all("invoice_payment").find(|payment| payment["invoice"] == id && payment["status"] == "open");
     let known = open.map(|payment| text(&payment["payment"], "payment_intent").to_owned());

@@ -8,6 +8,9 @@ mod account;
 mod amounts;
 mod balance;
 mod charges;
+mod checkout;
+mod checkout_page;
+mod checkout_sessions;
 mod confirm;
 mod control;
 mod customers;
@@ -20,14 +23,20 @@ mod fault;
 mod form;
 mod idempotency;
 mod invoices;
+mod line_items;
 mod lists;
 mod metadata;
 mod method_types;
+mod one_off_invoices;
+mod pauses;
 mod payment_intents;
+mod payment_links;
 mod payment_methods;
 mod prices;
 mod refunds;
 mod router;
+mod sample;
+mod schedules;
 mod server;
 mod state;
 mod subscription_items;
@@ -112,6 +121,7 @@ impl Stripe {
         prices::seed(&mut state, options.clock.now().unix_timestamp());
         let shared = Arc::new(Shared::new(options.clock, options.secret_key, options.webhook_secret, state));
         let (port, server) = server::listen(options.port, &shared)?;
+        shared.state().address = format!("http://127.0.0.1:{port}");
         let handle = server.handle();
         tokio::spawn(server);
         Ok(Self(Arc::new(Running { shared, port, server: handle })))
@@ -187,6 +197,26 @@ impl Stripe {
     /// Every answer waits this long; an idempotency key is in use meanwhile.
     pub fn set_latency(&self, latency: Duration) {
         self.0.shared.faults.set_latency(latency);
+    }
+
+    /// A customer pays an open checkout session on its page with a test card (`pm_card_visa`).
+    ///
+    /// Errors: why the page refused; the session stays open.
+    pub fn pay_session(&self, session: &str, card: &str) -> Result<Value, String> {
+        checkout_page::pay(&self.0.shared, session, card)
+    }
+
+    /// Someone opens a payment link: the session that begins.
+    ///
+    /// Errors: why the page says no.
+    pub fn open_link(&self, link: &str) -> Result<Value, String> {
+        checkout_page::open(&self.0.shared, link)
+    }
+
+    /// Puts objects in place that a first look around and the examples of the API need; no event tells of them.
+    pub fn seed_sample(&self) {
+        let now = self.0.shared.clock.now().unix_timestamp();
+        sample::seed(&mut self.0.shared.state(), now);
     }
 
     /// The customer confirms (or refuses to confirm) a payment intent that waits in `requires_action`; false when

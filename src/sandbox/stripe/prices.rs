@@ -30,8 +30,8 @@ const PRODUCT_FIELDS: &[Rule] = &[
     ("shippable", Kind::Bool),
     ("images[]", Kind::Word),
 ];
-const TAX_BEHAVIOURS: &[&str] = &["exclusive", "inclusive", "unspecified"];
-const INTERVALS: &[&str] = &["day", "week", "month", "year"];
+pub(super) const TAX_BEHAVIOURS: &[&str] = &["exclusive", "inclusive", "unspecified"];
+pub(super) const INTERVALS: &[&str] = &["day", "week", "month", "year"];
 const PRICE_FIELDS: &[Rule] = &[
     ("active", Kind::Bool),
     ("metadata", Kind::Metadata),
@@ -151,11 +151,32 @@ pub(super) fn inline(state: &mut State, item: &Form) -> Answer {
     ])?;
     let param = item.name_of("price_data[product]");
     let product = state.find("product", item.word("price_data[product]").unwrap_or_default(), &param)?;
-    let mut price = priced(state, item, "price_data", text(&product, "id"))?;
+    for_one_use(state, item, text(&product, "id"))
+}
+
+/// The price that `price_data` of a line item describes: it may bring its product along, and need not recur.
+pub(super) fn of_line(state: &mut State, item: &Form) -> Answer {
+    item.require(&["price_data[currency]", "price_data[unit_amount]"])?;
+    let product = match (item.word("price_data[product]"), item.word("price_data[product_data][name]")) {
+        (Some(id), None) => {
+            text(&state.find("product", id, &item.name_of("price_data[product]"))?, "id").to_owned()
+        }
+        (None, Some(name)) => new_product(state, name, item.word("price_data[product_data][description]")),
+        (None, None) => return Err(Refusal::missing_param(&item.name_of("price_data[product]"))),
+        (Some(_), Some(_)) => {
+            let message = "You may only specify one of these parameters: product, product_data.";
+            return Err(Refusal::invalid(message).param(&item.name_of("price_data[product]")));
+        }
+    };
+    for_one_use(state, item, &product)
+}
+
+/// A price made on the way; nothing else can use it.
+fn for_one_use(state: &mut State, item: &Form, product: &str) -> Answer {
+    let mut price = priced(state, item, "price_data", product)?;
     if let Some(behaviour) = item.word("price_data[tax_behavior]") {
         price["tax_behavior"] = json!(behaviour);
     }
-    // A price made on the way is for this one use.
     price["active"] = json!(false);
     state.put(price.clone());
     Ok(price)
@@ -219,9 +240,14 @@ fn fill_price(form: &Form, price: &mut Value) -> Result<(), Refusal> {
 /// A price may bring its own product.
 fn product_for_price(state: &mut State, form: &Form) -> Result<String, Refusal> {
     let Some(name) = form.word("product_data[name]") else { return Err(Refusal::missing_param("product")) };
-    let fields = json!({ "id": new_id("prod_"), "created": state.now, "updated": state.now, "name": name });
-    let product = filled(PRODUCT, fields);
-    let id = text(&product, "id").to_owned();
-    state.save("product.created", product);
-    Ok(id)
+    Ok(new_product(state, name, None))
+}
+
+fn new_product(state: &mut State, name: &str, description: Option<&str>) -> String {
+    let id = new_id("prod_");
+    let fields = json!({
+        "id": id, "created": state.now, "updated": state.now, "name": name, "description": description,
+    });
+    state.save("product.created", filled(PRODUCT, fields));
+    id
 }

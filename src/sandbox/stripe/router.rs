@@ -7,8 +7,8 @@ use super::form::{Form, Kind, Rule};
 use super::lists::{self, LIST};
 use super::state::State;
 use super::{
-    account, balance, charges, customers, events, invoices, payment_intents, payment_methods, prices,
-    refunds, subscriptions,
+    account, balance, charges, checkout_sessions, customers, events, invoices, one_off_invoices, pauses,
+    payment_intents, payment_links, payment_methods, prices, refunds, schedules, subscriptions,
 };
 
 /// Path and type of objects that can be read by id, whoever made them, with the fields they can be listed by.
@@ -74,12 +74,33 @@ pub(super) fn route(state: &mut State, method: &str, path: &str, form: &Form) ->
         ("POST", ["prices"]) => prices::create(state, form),
         ("POST", ["prices", id]) => prices::update(state, id, form),
 
+        ("POST", ["checkout", "sessions"]) => checkout_sessions::create(state, form),
+        ("POST", ["checkout", "sessions", id]) => checkout_sessions::update(state, id, form),
+        ("POST", ["checkout", "sessions", id, "expire"]) => checkout_sessions::expire(state, id, form),
+        ("GET", ["checkout", "sessions", id, "line_items"]) => checkout_sessions::line_items(state, id, form),
+
+        ("POST", ["payment_links"]) => payment_links::create(state, form),
+        ("POST", ["payment_links", id]) => payment_links::update(state, id, form),
+        ("GET", ["payment_links", id, "line_items"]) => payment_links::line_items(state, id, form),
+
         ("POST", ["subscriptions"]) => subscriptions::create(state, form),
         ("GET", ["subscriptions"]) => subscriptions::list(state, form),
         ("GET", ["subscriptions", id]) => subscriptions::get(state, id, form),
         ("POST", ["subscriptions", id]) => subscriptions::update(state, id, form),
         ("DELETE", ["subscriptions", id]) => subscriptions::cancel(state, id, form),
 
+        ("POST", ["subscriptions", id, "pause"]) => pauses::pause(state, id, form),
+        ("POST", ["subscriptions", id, "resume"]) => pauses::resume(state, id, form),
+
+        ("POST", ["subscription_schedules"]) => schedules::create(state, form),
+        ("POST", ["subscription_schedules", id, "cancel"]) => schedules::cancel(state, id, form),
+        ("POST", ["subscription_schedules", id, "release"]) => schedules::release(state, id, form),
+
+        ("POST", ["invoices"]) => one_off_invoices::create(state, form),
+        ("POST", ["invoices", id]) => one_off_invoices::update(state, id, form),
+        ("DELETE", ["invoices", id]) => one_off_invoices::delete(state, id, form),
+        ("POST", ["invoices", id, "add_lines"]) => one_off_invoices::add_lines(state, id, form),
+        ("POST", ["invoices", id, "send"]) => one_off_invoices::send(state, id, form),
         ("POST", ["invoices", id, "pay"]) => invoices::pay(state, id, form),
         ("POST", ["invoices", id, "finalize"]) => invoices::finalize(state, id, form),
         ("POST", ["invoices", id, "void"]) => invoices::void(state, id, form),
@@ -94,6 +115,7 @@ pub(super) fn route(state: &mut State, method: &str, path: &str, form: &Form) ->
 pub(super) fn afterwards(state: &mut State, now: i64) {
     let charges = std::mem::take(&mut state.to_settle);
     state.begin(now, None);
+    checkout_sessions::expire_due(state);
     for id in charges {
         balance::settle_later(state, &id);
     }

@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::form::Form;
 use super::idempotency::Asked;
 use super::state::{State, new_id};
-use super::{Call, control, deliver, expand, router};
+use super::{Call, checkout_page, control, deliver, expand, router};
 use crate::clock::Clock;
 use crate::sandbox::faults::Faults;
 
@@ -123,6 +123,9 @@ struct Arrival {
 pub(super) async fn serve(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
     if request.path().starts_with("/_sandbox") || request.path() == "/" {
         return control::serve(&request, &body, &shared);
+    }
+    if ["/pay/", "/link/"].iter().any(|page| request.path().starts_with(page)) {
+        return checkout_page::serve(&request, &body, &shared);
     }
     let arrival = Arrival::read(&request, &body);
     let number = note(&shared, &arrival);

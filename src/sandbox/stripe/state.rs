@@ -8,6 +8,7 @@ use super::Call;
 use super::errors::{Answer, Refusal};
 use super::events::{self, Log};
 use super::idempotency::Keys;
+use super::line_items::Sale;
 use super::payment_methods::Card;
 
 /// The objects and events of one account.
@@ -20,6 +21,10 @@ pub(super) struct State {
     pub(super) calls: Vec<Call>,
     /// How the card behind a payment method behaves.
     pub(super) cards: HashMap<String, &'static Card>,
+    /// What each checkout session and payment link sells.
+    pub(super) sales: HashMap<String, Sale>,
+    /// Where the stand-in's own pages are, without a slash at the end.
+    pub(super) address: String,
     /// Charges whose balance transaction comes after the answer.
     pub(super) to_settle: Vec<String>,
     /// Unix seconds of the call being served.
@@ -40,6 +45,8 @@ impl State {
             keys: Keys::default(),
             calls: Vec::new(),
             cards: HashMap::new(),
+            sales: HashMap::new(),
+            address: String::new(),
             to_settle: Vec::new(),
             now: 0,
             request: None,
@@ -109,6 +116,30 @@ impl State {
             self.created.entry(kind).or_default().push(id.clone());
         }
         self.undo.push((id, before));
+    }
+
+    /// Gives an object another id, wherever it is named.
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
+        for object in self.objects.values_mut() {
+            let written = object.to_string();
+            if written.contains(from)
+                && let Ok(renamed) = serde_json::from_str(&written.replace(from, to))
+            {
+                *object = renamed;
+            }
+        }
+        for id in self.created.values_mut().flatten().filter(|id| *id == from) {
+            to.clone_into(id);
+        }
+        if let Some(object) = self.objects.remove(from) {
+            self.objects.insert(to.to_owned(), object);
+        }
+        if let Some(card) = self.cards.remove(from) {
+            self.cards.insert(to.to_owned(), card);
+        }
+        if let Some(sale) = self.sales.remove(from) {
+            self.sales.insert(to.to_owned(), sale);
+        }
     }
 
     /// Keeps an object and tells of it. An `….updated` event says what was changed, and is left out when

@@ -41,6 +41,36 @@ pub(super) fn create(
     Ok(items)
 }
 
+/// Makes items of prices that were chosen before, each with its quantity.
+pub(super) fn of_prices(
+    state: &mut State,
+    prices: &[(Value, i64)],
+    subscription: &str,
+    start: i64,
+    end: Option<i64>,
+) -> Result<Vec<Value>, Refusal> {
+    let mut items = Vec::new();
+    for (price, quantity) in prices {
+        let quantity = Form::parse(&format!("quantity={quantity}"))?;
+        items.push(new_item(state, &quantity, price, subscription, start, end)?);
+    }
+    agree(&items)?;
+    Ok(items)
+}
+
+/// The same items for a period that begins at `start`.
+pub(super) fn restarted(items: &[Value], start: i64) -> Vec<Value> {
+    let restart = |item: &Value| {
+        let recurring = &item["price"]["recurring"];
+        let end = period_end(start, text(recurring, "interval"), int(recurring, "interval_count"));
+        let mut item = item.clone();
+        item["current_period_start"] = json!(start);
+        item["current_period_end"] = json!(end);
+        item
+    };
+    items.iter().map(restart).collect()
+}
+
 /// Changes, adds and removes items as an update asks for. Nothing is prorated.
 pub(super) fn change(state: &mut State, form: &Form, subscription: &Value) -> Result<Vec<Value>, Refusal> {
     let mut items = subscription["items"]["data"].as_array().cloned().unwrap_or_default();
@@ -91,22 +121,13 @@ pub(super) fn amount(item: &Value) -> i64 {
     int(&item["price"], "unit_amount").saturating_mul(int(item, "quantity"))
 }
 
-fn price_of(state: &mut State, item: &Form) -> Answer {
+pub(super) fn price_of(state: &mut State, item: &Form) -> Answer {
     let price = match (item.word("price"), item.has("price_data")) {
         (Some(_), true) => {
             let message = "You may only specify one of these parameters: price, price_data.";
             return Err(Refusal::invalid(message).param(&item.name_of("price")));
         }
-        (Some(id), false) => {
-            let param = item.name_of("price");
-            let price = state.find("price", id, &param)?;
-            if price["active"] != true {
-                let message =
-                    format!("The price specified is inactive. This field only accepts active prices: '{id}'");
-                return Err(Refusal::invalid(message).param(&param));
-            }
-            price
-        }
+        (Some(id), false) => active_price(state, id, &item.name_of("price"))?,
         (None, true) => prices::inline(state, item)?,
         (None, false) => return Err(Refusal::missing_param(&item.name_of("price"))),
     };
@@ -120,7 +141,18 @@ fn price_of(state: &mut State, item: &Form) -> Answer {
     Ok(price)
 }
 
-fn quantity(item: &Form) -> Result<Option<i64>, Refusal> {
+/// A price that can be sold.
+pub(super) fn active_price(state: &State, id: &str, param: &str) -> Answer {
+    let price = state.find("price", id, param)?;
+    if price["active"] != true {
+        let message =
+            format!("The price specified is inactive. This field only accepts active prices: '{id}'");
+        return Err(Refusal::invalid(message).param(param));
+    }
+    Ok(price)
+}
+
+pub(super) fn quantity(item: &Form) -> Result<Option<i64>, Refusal> {
     match item.int("quantity") {
         Some(quantity) if !(0..=999_999).contains(&quantity) => {
             let message = "This value must be greater than or equal to 0.";
@@ -213,7 +245,7 @@ fn plan(price: &Value) -> Value {
 }
 
 /// The end of a period: in months it keeps the day, or takes the month's last.
-fn period_end(start: i64, interval: &str, count: i64) -> i64 {
+pub(super) fn period_end(start: i64, interval: &str, count: i64) -> i64 {
     const DAY: i64 = 24 * 60 * 60;
     match interval {
         "day" => start + count * DAY,

@@ -85,6 +85,18 @@ pub(super) fn create(state: &mut State, form: &Form) -> Answer {
     let id = new_id("sub_1");
     let trial_end = trial_end(state, form)?;
     let items = subscription_items::create(state, form, &id, state.now, trial_end)?;
+    start(state, form, &customer, &id, items, trial_end)
+}
+
+/// Starts one whose items are known.
+pub(super) fn start(
+    state: &mut State,
+    form: &Form,
+    customer: &Value,
+    id: &str,
+    items: Vec<Value>,
+    trial_end: Option<i64>,
+) -> Answer {
     let currency = items.first().map(|item| text(&item["price"], "currency").to_owned()).unwrap_or_default();
     if let Some(wanted) = form.word("currency")
         && amounts::currency(wanted, "currency")? != currency
@@ -127,8 +139,8 @@ pub(super) fn create(state: &mut State, form: &Form) -> Answer {
             Refusal::invalid(message).param("days_until_due")
         });
     }
-    invoices::begin(state, subscription, &customer, form)?;
-    state.find("subscription", &id, "id")
+    invoices::begin(state, subscription, customer, form)?;
+    state.find("subscription", id, "id")
 }
 
 /// `GET /v1/subscriptions/{id}`
@@ -242,7 +254,7 @@ pub(super) fn cancel_all(state: &mut State, customer: &str) {
     }
 }
 
-fn end(state: &mut State, mut subscription: Value) -> Value {
+pub(super) fn end(state: &mut State, mut subscription: Value) -> Value {
     subscription["status"] = json!("canceled");
     subscription["ended_at"] = json!(state.now);
     if subscription["canceled_at"].is_null() {
@@ -301,7 +313,7 @@ fn fill_cancellation(form: &Form, subscription: &mut Value) {
     }
 }
 
-fn trial_end(state: &State, form: &Form) -> Result<Option<i64>, Refusal> {
+pub(super) fn trial_end(state: &State, form: &Form) -> Result<Option<i64>, Refusal> {
     if form.has("trial_end") && form.has("trial_period_days") {
         let message = "You may only specify one of these parameters: trial_end, trial_period_days.";
         return Err(Refusal::invalid(message).param("trial_period_days"));

@@ -1,8 +1,11 @@
 //! The stand-in over HTTP, as a caller meets it.
 
 mod access;
+mod checkout;
 mod deliveries;
+mod invoices;
 mod payments;
+mod sample;
 mod subscriptions;
 
 use serde_json::Value;
