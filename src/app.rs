@@ -18,6 +18,8 @@ use crate::clock::Clock;
 use crate::config::{Config, MappingConfig};
 use crate::delivery::deliver::Delivery;
 use crate::mapping::{Faults, Mapping};
+use crate::metrics::Metrics;
+use crate::ops::{self, Ops};
 use crate::reconcile::fetch::{Fetcher, Source};
 use crate::salesforce::schema::Schema;
 use crate::store::{self, Store};
@@ -51,6 +53,9 @@ pub enum Error {
     /// A file that describes the mapping or the org cannot be read.
     #[error("{0} cannot be read")]
     File(String, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The second address cannot be listened on.
+    #[error("cannot listen on {0} (server.metrics_bind)")]
+    MetricsBind(SocketAddr, #[source] std::io::Error),
     /// The machine refused a thread or a port.
     #[error("the machine refused what the service needs")]
     Machine(#[from] std::io::Error),
@@ -67,6 +72,8 @@ pub struct App {
     clients: BTreeMap<String, stripe::Client>,
     steps: Steps,
     bells: Bells,
+    metrics: Metrics,
+    mapping: Arc<Mapping>,
 }
 
 /// The background work, one of each kind or one for each org.
@@ -89,44 +96,53 @@ impl App {
     pub fn assemble(config: Config, clock: Clock) -> Result<Self, Error> {
         let store = Store::open(&config.database.url, config.database.connections)?;
         let bells = Bells::default();
-        let (recorder, recorder_threads) = Recorder::start(&store, &bells.inbox)?;
+        let metrics = Metrics::default();
+        let (recorder, recorder_threads) = Recorder::start(&store, &bells.inbox, &metrics)?;
         let mapping = Arc::new(load_mapping(&config.mapping)?);
         let mut clients = BTreeMap::new();
         for (name, account) in &config.stripe {
             let client = stripe::Client::new(account).map_err(|error| Error::Stripe(name.clone(), error))?;
-            clients.insert(name.clone(), client);
+            clients.insert(name.clone(), client.counted_in(metrics.account(name)));
         }
         let deliveries = config
             .salesforce
             .iter()
             .map(|(org, settings)| {
                 let client = salesforce::Client::new(settings, clock.clone())
-                    .map_err(|error| Error::Salesforce(org.clone(), error))?;
+                    .map_err(|error| Error::Salesforce(org.clone(), error))?
+                    .counted_in(metrics.org(org));
                 let (delivery, fetching) = (config.delivery.clone(), bells.fetching.clone());
                 let order = mapping.parents_first();
                 let (org, store, clock) = (org.clone(), store.clone(), clock.clone());
-                Ok(Arc::new(Delivery::new(org, store, client, delivery, order, clock, fetching)))
+                let delivery = Delivery::new(org, store, client, delivery, order, clock, fetching);
+                Ok(Arc::new(delivery.counted_in(&metrics)))
             })
             .collect::<Result<_, Error>>()?;
         let steps = Steps {
-            processor: Arc::new(Processor::new(
-                store.clone(),
-                Arc::clone(&mapping),
-                routes(&config),
-                clock.clone(),
-                bells.outbox.clone(),
-                bells.fetching.clone(),
-            )),
-            fetcher: Arc::new(Fetcher::new(
-                store.clone(),
-                sources(&config, &clients),
-                clock.clone(),
-                bells.inbox.clone(),
-            )),
+            processor: Arc::new(
+                Processor::new(
+                    store.clone(),
+                    Arc::clone(&mapping),
+                    routes(&config),
+                    clock.clone(),
+                    bells.outbox.clone(),
+                    bells.fetching.clone(),
+                )
+                .counted_in(&metrics),
+            ),
+            fetcher: Arc::new(
+                Fetcher::new(store.clone(), sources(&config, &clients), clock.clone(), bells.inbox.clone())
+                    .counted_in(&metrics),
+            ),
             deliveries,
         };
-        let receiver = Receiver { accounts: accounts(&config), recorder, clock: clock.clone() };
-        Ok(Self { config, clock, store, receiver, recorder_threads, clients, steps, bells })
+        let receiver = Receiver {
+            accounts: accounts(&config),
+            recorder,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+        };
+        Ok(Self { config, clock, store, receiver, recorder_threads, clients, steps, bells, metrics, mapping })
     }
 
     /// The store, for commands that look into it.
@@ -143,6 +159,19 @@ impl App {
     /// Takes requests on `listener` and, if asked for, runs the background work. Returns at once.
     pub fn start(self, listener: TcpListener, background: Background) -> Result<Running, Error> {
         let address = listener.local_addr()?;
+        let ops = web::Data::new(Ops {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            mapping: self.mapping,
+            accounts: Arc::new(routes(&self.config)),
+            inbox: self.bells.inbox.clone(),
+            outbox: self.bells.outbox.clone(),
+            asking: Arc::default(),
+        });
+        let metrics = web::Data::new(self.metrics);
+        let open_metrics =
+            self.config.server.metrics_bind.map(|bind| serve_metrics(bind, &ops)).transpose()?;
         let receiver = web::Data::new(self.receiver);
         let ready = Arc::new(AtomicBool::new(true));
         let api = ApiState {
@@ -155,7 +184,10 @@ impl App {
             actix_web::App::new()
                 .wrap(from_fn(api::answer))
                 .app_data(receiver.clone())
+                .app_data(ops.clone())
+                .app_data(metrics.clone())
                 .configure(receive::routes)
+                .configure(ops::metrics::routes)
                 .configure(api::routes(api.clone()))
         })
         .disable_signals()
@@ -164,6 +196,7 @@ impl App {
         .run();
         let handle = server.handle();
         let server = tokio::spawn(server);
+        let metrics_address = open_metrics.as_ref().map(|(address, _)| *address);
         let (stop, stopped) = watch::channel(false);
         let workers = match background {
             Background::Running => self.steps.spawn(&self.bells, &self.clock, &stopped),
@@ -171,6 +204,8 @@ impl App {
         };
         Ok(Running {
             address,
+            metrics_address,
+            open_metrics: open_metrics.map(|(_, handle)| handle),
             ready,
             store: self.store,
             steps: self.steps,
@@ -181,6 +216,21 @@ impl App {
             recorder_threads: self.recorder_threads,
         })
     }
+}
+
+/// A second server for `/metrics` alone. Gives where it listens, and the way to stop it.
+fn serve_metrics(bind: SocketAddr, ops: &web::Data<Ops>) -> Result<(SocketAddr, ServerHandle), Error> {
+    let taken = |error| Error::MetricsBind(bind, error);
+    let listener = TcpListener::bind(bind).map_err(taken)?;
+    let address = listener.local_addr()?;
+    let ops = ops.clone();
+    let server = HttpServer::new(move || {
+        actix_web::App::new().app_data(ops.clone()).configure(ops::metrics::open_routes)
+    });
+    let server = server.workers(1).disable_signals().listen(listener)?.run();
+    let handle = server.handle();
+    tokio::spawn(server);
+    Ok((address, handle))
 }
 
 /// Who drives the background work.
@@ -196,6 +246,8 @@ pub enum Background {
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
+    open_metrics: Option<ServerHandle>,
     /// `/readyz` says so.
     ready: Arc<AtomicBool>,
     store: Store,
@@ -213,6 +265,11 @@ impl Running {
         self.address
     }
 
+    /// Where `/metrics` is served to everybody, if anywhere.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
+    }
+
     /// The store, for whoever looks into it.
     pub fn store(&self) -> &Store {
         &self.store
@@ -227,6 +284,9 @@ impl Running {
     pub async fn stop(self) {
         self.ready.store(false, Ordering::SeqCst);
         self.handle.stop(true).await;
+        if let Some(open_metrics) = self.open_metrics {
+            open_metrics.stop(false).await;
+        }
         if let Ok(Err(error)) = self.server.await {
             tracing::warn!(%error, "the HTTP server ended with an error");
         }

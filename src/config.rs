@@ -49,6 +49,8 @@ pub struct Config {
 pub struct ServerConfig {
     /// `bind`: address and port to listen on.
     pub bind: SocketAddr,
+    /// `metrics_bind`: another address that serves `/metrics` alone, to everybody who reaches it.
+    pub metrics_bind: Option<SocketAddr>,
     /// `shutdown_seconds`: how long requests in flight may finish after SIGTERM.
     pub shutdown: Duration,
 }
@@ -244,8 +246,18 @@ fn read_server(settings: &mut Settings) -> ServerConfig {
     ServerConfig {
         bind: settings
             .read("server.bind", bind, "an address and port like `0.0.0.0:8080`", |text| text.parse().ok()),
+        metrics_bind: read_address(settings, "server.metrics_bind"),
         shutdown: seconds(settings, "server.shutdown_seconds", 8, 1..=300),
     }
+}
+
+/// An address that need not be set.
+fn read_address(settings: &mut Settings, key: &str) -> Option<SocketAddr> {
+    if !settings.is_set(key) {
+        settings.read(key, "none".to_owned(), "", |_| None);
+        return None;
+    }
+    settings.require(key, "an address and port like `127.0.0.1:9464`", |text| text.parse().ok())
 }
 
 fn read_database(settings: &mut Settings) -> DatabaseConfig {

@@ -7,6 +7,8 @@
 //! possible, [`salesforce`] makes them, and a verdict for each record decides: done, again later, or set aside for a person.
 //! What events leave open, [`reconcile`] reads from Stripe and puts into the inbox like anything else.
 //!
+//! What came of it all, and what was given up, [`ops`] shows and lets people replay.
+//!
 //! [`app`] puts the parts together; [`commands`] is what a person types. [`sandbox`] holds stand-ins for both platforms.
 //! Who may know whom is a table in `tests/suite/architecture.rs`.
 
@@ -14,6 +16,7 @@ pub mod commands;
 
 pub mod app;
 pub mod config;
+pub mod metrics;
 pub mod telemetry;
 
 pub mod api;
@@ -22,6 +25,7 @@ pub mod webhooks;
 pub mod mapping;
 
 pub mod delivery;
+pub mod ops;
 pub mod reconcile;
 
 pub mod salesforce;

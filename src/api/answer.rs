@@ -6,12 +6,13 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::problem::{Code, Problem};
+use crate::metrics::Metrics;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long a caller of the API waits at most.
@@ -43,6 +44,7 @@ pub async fn answer(
     request.extensions_mut().insert(RequestId(id.clone()));
     // No clone of the request may live while the routes are tried: actix-web takes it apart there.
     let instance = request.path().to_owned();
+    let metrics = request.app_data::<web::Data<Metrics>>().cloned();
     let media_type = media_type(request.request());
     let mut response = match next.call(request).await {
         Ok(response) => response.map_into_boxed_body(),
@@ -67,6 +69,11 @@ pub async fn answer(
             head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
             BoxBody::new(serde_json::to_vec(&*problem).unwrap_or_default())
         });
+    }
+    if let (Some(metrics), Some(route)) = (metrics, response.request().match_pattern())
+        && route.starts_with("/v1")
+    {
+        metrics.answered(method.as_str(), &route, response.status().as_u16(), began.elapsed());
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID, value);

@@ -40,6 +40,7 @@ pub use openapi::document;
 pub use problem::{Body as ProblemBody, Code, FieldProblem, Problem};
 
 use crate::clock::Clock;
+use crate::ops;
 use crate::store::Store;
 use crate::stripe;
 
@@ -86,12 +87,13 @@ struct Contract;
 /// What callers can create, change and read. A new resource is a file of its own and a line here; see `action.rs`.
 const RESOURCES: [Resource; 3] = [customers::RESOURCE, payment_intents::RESOURCE, subscriptions::RESOURCE];
 
-/// The contract with the paths of all resources.
+/// The contract with the paths of all resources, and of the operators' side.
 fn contract_document() -> utoipa::openapi::OpenApi {
     let mut document = Contract::openapi();
     for resource in RESOURCES {
         document.merge((resource.paths)());
     }
+    document.merge(ops::paths());
     document
 }
 
@@ -110,6 +112,7 @@ pub fn routes(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
                         for resource in RESOURCES {
                             (resource.routes)(scope);
                         }
+                        ops::routes(scope);
                     }),
             )
             .configure(health::routes)

@@ -12,6 +12,7 @@ use super::verdict::{Verdict, judge};
 use crate::backoff;
 use crate::clock::{Clock, unix_ms};
 use crate::config::DeliveryConfig;
+use crate::metrics::{self, Metrics};
 use crate::salesforce::{Client, Collection, Error, Outcome, Record};
 use crate::store::attempts::{self, Ended, NewAttempt};
 use crate::store::fetches::{self, Wanted};
@@ -31,6 +32,8 @@ pub struct Delivery {
     clock: Clock,
     fetching: Bell,
     lane: Mutex<Lane>,
+    metrics: Metrics,
+    counts: Arc<metrics::Org>,
 }
 
 /// Whether the org takes anything at all.
@@ -70,7 +73,14 @@ impl Delivery {
         clock: Clock,
         fetching: Bell,
     ) -> Self {
-        Self { org, store, client, config, parents_first, clock, fetching, lane: Mutex::default() }
+        let (lane, metrics) = (Mutex::default(), Metrics::default());
+        let counts = metrics.org(&org);
+        Self { org, store, client, config, parents_first, clock, fetching, lane, metrics, counts }
+    }
+
+    /// Counts what it does there.
+    pub fn counted_in(self, metrics: &Metrics) -> Self {
+        Self { metrics: metrics.clone(), counts: metrics.org(&self.org), ..self }
     }
 
     async fn lease(&self, lease: &str) -> store::Result<Vec<Leased>> {
@@ -150,6 +160,7 @@ impl Delivery {
         let until =
             self.clock.now() + jittered.max(retry_after.unwrap_or(Duration::ZERO)) + Duration::from_millis(1);
         lane.closed_until = Some(until);
+        self.counts.lane_closed(until, reason, needs_a_person);
         let (org, failures) = (self.org.as_str(), lane.failures);
         if needs_a_person && !lane.alerted {
             lane.alerted = true;
@@ -164,6 +175,7 @@ impl Delivery {
         let mut lane = self.lane();
         if lane.failures > 0 {
             tracing::info!(org = self.org, "delivery goes on");
+            self.counts.lane_opened();
         }
         *lane = Lane { halvings: lane.halvings.saturating_sub(1), ..Lane::default() };
     }
@@ -181,7 +193,19 @@ impl Delivery {
     ) -> store::Result<(bool, Option<String>)> {
         let now = self.clock.now();
         let (org, lease, config) = (self.org.clone(), lease.to_owned(), self.config.clone());
-        self.store.write(move |conn| record(conn, &org, &lease, &judged, &unsent, &config, now)).await
+        let written =
+            self.store.write(move |conn| record(conn, &org, &lease, &judged, &unsent, &config, now)).await?;
+        self.count(&written.tally);
+        Ok((written.fetch, written.stop))
+    }
+
+    fn count(&self, tally: &Tally) {
+        let count = |counted: usize| u64::try_from(counted).unwrap_or(u64::MAX);
+        self.counts.delivered.inc_by(count(tally.delays.len()));
+        self.counts.retried.inc_by(count(tally.retried));
+        self.counts.waiting_for_parent.inc_by(count(tally.waiting_for_parent));
+        self.metrics.dead_letters.with_label_values(&["record"]).inc_by(count(tally.dead));
+        tally.delays.iter().for_each(|delay| self.counts.delay.took(*delay));
     }
 
     async fn next_due(&self) -> Next {
@@ -269,6 +293,25 @@ impl Step for Delivery {
     }
 }
 
+/// What was written down of one call.
+struct Written {
+    /// A parent has to be read from Stripe.
+    fetch: bool,
+    /// Why the lane must stop, if it must.
+    stop: Option<String>,
+    tally: Tally,
+}
+
+/// What became of the records of one call, for those who count.
+#[derive(Default)]
+struct Tally {
+    /// Of each record that arrived, how long it had been due.
+    delays: Vec<Duration>,
+    retried: usize,
+    waiting_for_parent: usize,
+    dead: usize,
+}
+
 fn record(
     conn: &mut Conn,
     org: &str,
@@ -277,8 +320,9 @@ fn record(
     unsent: &[Leased],
     config: &DeliveryConfig,
     now: OffsetDateTime,
-) -> store::Result<(bool, Option<String>)> {
+) -> store::Result<Written> {
     let now_ms = unix_ms(now);
+    let mut tally = Tally::default();
     let ids: Vec<i64> = judged.iter().map(|(row, _)| row).chain(unsent).map(|row| row.id).collect();
     outbox::lock(conn, &ids)?;
     let (mut arrived, mut released, mut orphans, mut stop) = (Vec::new(), Vec::new(), Vec::new(), None);
@@ -287,6 +331,7 @@ fn record(
             Outcome::Accepted { record_id, .. } => {
                 let (record_id, event_id) = (record_id.clone(), row.event_id.clone());
                 arrived.push(Arrived { id: row.id, record_id, event_id });
+                tally.delays.push(Duration::from_millis(u64::try_from(now_ms - row.due_at).unwrap_or(0)));
                 continue;
             }
             Outcome::Refused { code, message, fields } if fields.is_empty() => (code, message.clone()),
@@ -315,6 +360,7 @@ fn record(
             Verdict::Retry if attempts < config.max_attempts => {
                 outbox::retry_at(conn, lease, row.id, due_ms, None, &reason)?;
                 note(conn, Ended::Retry)?;
+                tally.retried += 1;
             }
             Verdict::WaitForParent if patient => {
                 // The longer it has waited, the longer it may wait on.
@@ -328,6 +374,7 @@ fn record(
                     note(conn, Ended::WaitForParent)?;
                 }
                 orphans.push(row);
+                tally.waiting_for_parent += 1;
             }
             Verdict::StopLane => {
                 released.push(row);
@@ -337,6 +384,7 @@ fn record(
                 tracing::error!(sobject = row.sobject, external_id = row.external_id, attempts, %reason, "dead letter");
                 outbox::dead_letter(conn, lease, row.id, now_ms, &reason)?;
                 note(conn, Ended::Dead)?;
+                tally.dead += 1;
             }
         }
     }
@@ -348,7 +396,7 @@ fn record(
     outbox::release(conn, lease, &released, due_ms)?;
     let wanted = unseen_parents(conn, org, &orphans)?;
     fetches::request(conn, &wanted, now_ms)?;
-    Ok((!wanted.is_empty(), stop))
+    Ok(Written { fetch: !wanted.is_empty(), stop, tally })
 }
 
 /// Parents of these rows that no event ever spoke of: they must be read from Stripe, or the rows wait for nothing.

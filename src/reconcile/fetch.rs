@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use crate::backoff;
 use crate::clock::{Clock, unix_ms};
 use crate::config::Mode;
+use crate::metrics::Metrics;
 use crate::store::fetches::{self, Due};
 use crate::store::inbox::{self, NewEvent};
 use crate::store::{self, Store};
@@ -32,6 +33,7 @@ pub struct Fetcher {
     accounts: Arc<BTreeMap<String, Source>>,
     clock: Clock,
     inbox: Bell,
+    metrics: Metrics,
 }
 
 /// Where the objects of an account are read.
@@ -65,7 +67,12 @@ struct FetchedData<'a> {
 impl Fetcher {
     /// `inbox` rings when something was read.
     pub fn new(store: Store, accounts: BTreeMap<String, Source>, clock: Clock, inbox: Bell) -> Self {
-        Self { store, accounts: Arc::new(accounts), clock, inbox }
+        Self { store, accounts: Arc::new(accounts), clock, inbox, metrics: Metrics::default() }
+    }
+
+    /// Counts what it does there.
+    pub fn counted_in(self, metrics: &Metrics) -> Self {
+        Self { metrics: metrics.clone(), ..self }
     }
 
     async fn fetch(&self, due: Due) -> store::Result<()> {
@@ -74,7 +81,9 @@ impl Fetcher {
             return self.store.write(move |conn| fetches::complete(conn, &due)).await;
         };
         let asked = Instant::now();
-        match source.client.fetch(&due.object, &due.object_id).await {
+        let answer = source.client.fetch(&due.object, &due.object_id).await;
+        self.metrics.reads.with_label_values(&[outcome(&answer)]).inc();
+        match answer {
             Ok(fetched) => {
                 let read_at = began_at(fetched.answered_at, asked.elapsed());
                 self.record(source, due, &fetched, read_at).await
@@ -176,6 +185,14 @@ impl Step for Fetcher {
 /// that time or later, which must win.
 fn began_at(answered_at: OffsetDateTime, took: Duration) -> OffsetDateTime {
     answered_at - took
+}
+
+fn outcome(answer: &Result<Fetched, Error>) -> &'static str {
+    match answer {
+        Ok(_) => "read",
+        Err(error) if gone(error) => "missing",
+        Err(_) => "failed",
+    }
 }
 
 /// Stripe knows nothing of it, or never will under this name.

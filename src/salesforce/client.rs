@@ -1,7 +1,7 @@
 //! One function for each call we make, on the org's REST API.
 
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use reqwest::header::RETRY_AFTER;
 use rust_decimal::Decimal;
@@ -13,6 +13,7 @@ use super::error::Error;
 use super::login::{Login, Session};
 use crate::clock::Clock;
 use crate::config::SalesforceConfig;
+use crate::metrics::{self, Metrics};
 
 /// Seconds; whoever asks for more is asked again all the same.
 const LONGEST_RETRY_AFTER: u64 = 86_400;
@@ -27,6 +28,7 @@ pub struct Client {
     api_version: String,
     daily_call_share: Decimal,
     usage: Mutex<Option<Usage>>,
+    metrics: Arc<metrics::Org>,
 }
 
 impl std::fmt::Debug for Client {
@@ -79,6 +81,14 @@ pub enum Outcome {
 struct Usage {
     used: u64,
     limit: u64,
+}
+
+impl Usage {
+    fn budget(self, share: Decimal) -> metrics::Budget {
+        let count = |number: Decimal| i64::try_from(number.max(Decimal::ZERO).trunc()).unwrap_or(i64::MAX);
+        let (used, limit) = (Decimal::from(self.used), Decimal::from(self.limit));
+        metrics::Budget { used: count(used), limit: count(limit), left: count(limit * share - used) }
+    }
 }
 
 #[derive(Deserialize)]
@@ -135,7 +145,13 @@ impl Client {
             api_version: config.api_version.clone(),
             daily_call_share: config.daily_call_share,
             usage: Mutex::new(None),
+            metrics: Metrics::default().org(""),
         })
+    }
+
+    /// Counts its calls and sign-ins there.
+    pub fn counted_in(self, metrics: Arc<metrics::Org>) -> Self {
+        Self { login: self.login.counted_in(Arc::clone(&metrics)), metrics, ..self }
     }
 
     /// Upserts up to five collections in one call, in their order. Gives an outcome for each record, in the same order.
@@ -145,6 +161,9 @@ impl Client {
     /// Collections" (at most 200 records, results in request order).
     pub async fn upsert(&self, collections: &[Collection<'_>]) -> Result<Vec<Vec<Outcome>>, Error> {
         let body = self.composite_body(collections);
+        self.metrics
+            .call_records
+            .counted(collections.iter().map(|collection| collection.records.len()).sum());
         let answer = self.post("composite", body).await?;
         let unreadable = |error: serde_json::Error| Error::Unreadable(error.to_string());
         let parsed: CompositeAnswer<'_> = serde_json::from_slice(&answer).map_err(unreadable)?;
@@ -224,6 +243,19 @@ impl Client {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Vec<u8>, Error> {
+        let began = Instant::now();
+        let result = self.exchange(session, method, path, body).await;
+        self.metrics.called(result.as_ref().map_or_else(Error::name, |_| "answered"), began.elapsed());
+        result
+    }
+
+    async fn exchange(
+        &self,
+        session: &Session,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, Error> {
         let url = format!("{}/services/data/{}/{path}", session.instance_url, self.api_version);
         let mut request = self.http.request(method, url).bearer_auth(session.token.expose_secret());
         if let Some(body) = body {
@@ -252,7 +284,8 @@ impl Client {
             let (used, limit) = part.trim().strip_prefix("api-usage=")?.split_once('/')?;
             Some(Usage { used: used.parse().ok()?, limit: limit.parse().ok()? })
         });
-        if usage.is_some() {
+        if let Some(known) = usage {
+            self.metrics.note_budget(known.budget(self.daily_call_share));
             *self.usage.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = usage;
         }
     }

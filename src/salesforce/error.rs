@@ -46,6 +46,19 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The kind of failure, as it is counted.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Rejected { .. } => "rejected",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::LoggedOut { .. } => "logged_out",
+            Self::Unreachable(_) => "unreachable",
+            Self::Unreadable(_) => "unreadable",
+        }
+    }
+}
+
 impl From<reqwest::Error> for Error {
     fn from(error: reqwest::Error) -> Self {
         // The URL of a token request or an instance is nobody's business in a log.

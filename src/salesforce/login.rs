@@ -2,6 +2,8 @@
 //!
 //! Source: Salesforce Help, "OAuth 2.0 JWT Bearer Flow for Server-to-Server Integration".
 
+use std::sync::Arc;
+
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,7 @@ use url::Url;
 use super::error::Error;
 use crate::clock::Clock;
 use crate::config::SalesforceConfig;
+use crate::metrics::{self, Metrics};
 
 /// How far ahead an assertion expires. Salesforce takes a few minutes.
 const ASSERTION_SECONDS: i64 = 180;
@@ -31,6 +34,7 @@ pub(super) struct Login {
     key: EncodingKey,
     session: Mutex<Option<Session>>,
     clock: Clock,
+    metrics: Arc<metrics::Org>,
 }
 
 #[derive(Serialize)]
@@ -71,7 +75,13 @@ impl Login {
             key,
             session: Mutex::new(None),
             clock,
+            metrics: Metrics::default().org(""),
         })
+    }
+
+    /// Counts its sign-ins there.
+    pub(super) fn counted_in(self, metrics: Arc<metrics::Org>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The session, after signing in if there is none. Callers that come meanwhile wait for the same answer.
@@ -80,7 +90,9 @@ impl Login {
         if let Some(session) = &*held {
             return Ok(session.clone());
         }
-        let session = self.sign_in(http).await?;
+        let signed_in = self.sign_in(http).await;
+        self.metrics.signed_in(signed_in.as_ref().map_or_else(Error::name, |_| "signed_in"));
+        let session = signed_in?;
         tracing::info!(instance_url = %session.instance_url, "signed in to Salesforce");
         Ok(held.insert(session).clone())
     }

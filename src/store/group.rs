@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -49,12 +49,12 @@ impl<J, A> Clone for Group<J, A> {
 
 impl<J: Send + 'static, A: Send + 'static> Group<J, A> {
     /// Starts the threads that commit. `write` does jobs in one transaction and gives an answer for each; `written` is
-    /// told each answer once it is on disk. `what` names the jobs in the log.
+    /// told each answer once it is on disk, and how long that took. `what` names the jobs in the log.
     pub fn start(
         store: &Store,
         what: &'static str,
         write: impl Fn(&mut Conn, &[J]) -> Result<Vec<A>> + Clone + Send + 'static,
-        written: impl Fn(&[std::result::Result<A, GroupError>]) + Clone + Send + 'static,
+        written: impl Fn(&[std::result::Result<A, GroupError>], Duration) + Clone + Send + 'static,
     ) -> std::io::Result<(Self, Vec<JoinHandle<()>>)> {
         let (sender, receiver) = mpsc::channel(WAITING_LIMIT);
         let waiting = Arc::new(Mutex::new(receiver));
@@ -63,8 +63,9 @@ impl<J: Send + 'static, A: Send + 'static> Group<J, A> {
             let (write, written) = (write.clone(), written.clone());
             let commit_batches = move || {
                 while let Some((jobs, answers)) = next_batch(&waiting) {
+                    let began = Instant::now();
                     let results = commit(&store, what, &jobs, &write);
-                    written(&results);
+                    written(&results, began.elapsed());
                     for (answer, result) in answers.into_iter().zip(results) {
                         // The request may be gone; the job is committed all the same.
                         let _gone = answer.send(result);

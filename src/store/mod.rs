@@ -13,6 +13,7 @@ mod group;
 pub mod inbox;
 pub mod outbox;
 mod schema;
+pub mod standing;
 mod statement;
 
 pub use connection::{Backend, Conn, Store};

@@ -3,10 +3,10 @@
 //! Retries are not its business; a caller that wants one repeats the call with the same idempotency key.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Method, StatusCode, redirect};
+use reqwest::{Method, RequestBuilder, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -19,6 +19,7 @@ use super::form::Form;
 use super::objects::{Customer, PaymentIntent, Reference, Subscription};
 use super::request::{Request, Verb};
 use crate::config::StripeConfig;
+use crate::metrics;
 
 /// A host that does not even take the connection is not waited for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,6 +31,7 @@ pub struct Client {
     base: Url,
     key: SecretString,
     version: String,
+    metrics: Option<metrics::Account>,
 }
 
 /// What Stripe answered to a request that may change something.
@@ -99,7 +101,13 @@ impl Client {
             base: config.api_base.clone(),
             key: config.secret_key.clone(),
             version: config.api_version.clone(),
+            metrics: None,
         })
+    }
+
+    /// Counts its calls there.
+    pub fn counted_in(self, metrics: metrics::Account) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 
     /// Creates or changes something.
@@ -168,6 +176,15 @@ impl Client {
                 .header("Idempotency-Key", idempotency_key)
                 .body(form.encode());
         }
+        let began = Instant::now();
+        let result = Self::exchange(request, changes).await;
+        if let Some(account) = &self.metrics {
+            account.called(result.as_ref().map_or_else(Error::name, |_| "answered"), began.elapsed());
+        }
+        result
+    }
+
+    async fn exchange(request: RequestBuilder, changes: bool) -> Result<Reply, Error> {
         let lost = |error: reqwest::Error| lost(&error, changes);
         let response = request.send().await.map_err(lost)?;
         let status = response.status();

@@ -103,6 +103,17 @@ impl Error {
         }
     }
 
+    /// The kind of failure, as it is counted.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Rejected(_) => "rejected",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Unreadable { .. } => "unreadable",
+            Self::Unaddressable(_) => "unaddressable",
+        }
+    }
+
     /// Stripe's name of the request, to look it up in the Dashboard.
     pub fn request_id(&self) -> Option<&str> {
         match self {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::order::{self, State};
 use crate::clock::{Clock, unix_ms};
 use crate::mapping::{Change, Mapped, Mapping};
+use crate::metrics::Metrics;
 use crate::store::fetches::{self, Wanted};
 use crate::store::inbox::{self, PendingEvent};
 use crate::store::outbox::{self, Known, NewState, Position};
@@ -25,6 +26,7 @@ pub struct Processor {
     clock: Clock,
     delivery: Bell,
     fetching: Bell,
+    metrics: Metrics,
 }
 
 /// Where the events of an account lead.
@@ -42,6 +44,7 @@ struct Done {
     events: usize,
     changes: usize,
     wanted: usize,
+    dead: usize,
 }
 
 impl Processor {
@@ -54,7 +57,13 @@ impl Processor {
         delivery: Bell,
         fetching: Bell,
     ) -> Self {
-        Self { store, mapping, accounts: Arc::new(accounts), clock, delivery, fetching }
+        let metrics = Metrics::default();
+        Self { store, mapping, accounts: Arc::new(accounts), clock, delivery, fetching, metrics }
+    }
+
+    /// Counts what it does there.
+    pub fn counted_in(self, metrics: &Metrics) -> Self {
+        Self { metrics: metrics.clone(), ..self }
     }
 }
 
@@ -82,6 +91,9 @@ impl Step for Processor {
     async fn step(&self) -> Next {
         match self.process_batch().await {
             Ok(done) => {
+                self.metrics.events_mapped.inc_by(as_u64(done.events - done.dead));
+                self.metrics.changes_merged.inc_by(as_u64(done.changes));
+                self.metrics.dead_letters.with_label_values(&["event"]).inc_by(as_u64(done.dead));
                 if done.changes > 0 {
                     self.delivery.ring();
                 }
@@ -141,7 +153,7 @@ fn merge_batch(conn: &mut Conn, batch: Batch, now_ms: i64) -> store::Result<Done
         inbox::dead_letter(conn, *seq, reason)?;
     }
     inbox::complete(conn, &done_with)?;
-    Ok(Done { events, changes, wanted: wanted.len() })
+    Ok(Done { events, changes, wanted: wanted.len(), dead: dead.len() })
 }
 
 /// What an event comes down to.
@@ -261,6 +273,10 @@ impl Standing {
         let carried = state.carried.clone();
         Self { state: State { position, fields, carried }, parents: state.parents.clone() }
     }
+}
+
+fn as_u64(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// When a read can settle what happened in a second: after it has ended, also by a clock that is a little off.

@@ -1,7 +1,7 @@
 //! Verifies, records, answers; nothing else.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -12,6 +12,7 @@ use super::record::{Recorded, Recorder};
 use super::signature;
 use crate::clock::{Clock, unix_ms};
 use crate::config::Mode;
+use crate::metrics::Metrics;
 use crate::store::inbox::NewEvent;
 use crate::stripe::event::{Event, ObjectHead};
 
@@ -33,6 +34,8 @@ pub struct Receiver {
     pub recorder: Recorder,
     /// What time it is.
     pub clock: Clock,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// One Stripe account, as far as its webhooks are concerned.
@@ -64,7 +67,7 @@ async fn receive_default(
     receiver: web::Data<Receiver>,
     body: web::Payload,
 ) -> HttpResponse {
-    receive(&request, &receiver, DEFAULT_ACCOUNT, body).await.into()
+    counted(&request, &receiver, DEFAULT_ACCOUNT, body).await.into()
 }
 
 async fn receive_named(
@@ -73,7 +76,21 @@ async fn receive_named(
     account: web::Path<String>,
     body: web::Payload,
 ) -> HttpResponse {
-    receive(&request, &receiver, &account, body).await.into()
+    counted(&request, &receiver, &account, body).await.into()
+}
+
+async fn counted(request: &HttpRequest, receiver: &Receiver, name: &str, body: web::Payload) -> Answer {
+    let began = Instant::now();
+    let metrics = &receiver.metrics;
+    metrics.webhook_requests.inc();
+    let answer = receive(request, receiver, name, body).await;
+    match &answer {
+        Answer::Taken(Recorded::New) => metrics.events_stored.inc(),
+        Answer::Taken(Recorded::Duplicate) => metrics.events_duplicate.inc(),
+        Answer::Refused(_, code, _) => metrics.webhooks_refused.with_label_values(&[*code]).inc(),
+    }
+    metrics.webhook_duration.took(began.elapsed());
+    answer
 }
 
 /// The answer to Stripe. Stripe looks at the status; the rest is for the person who looks at the delivery attempts.

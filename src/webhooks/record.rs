@@ -1,7 +1,9 @@
 //! Records events so that requests share commits.
 
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use crate::metrics::Metrics;
 use crate::store::inbox::{self, NewEvent};
 use crate::store::{Group, GroupError, Store};
 use crate::worker::Bell;
@@ -21,9 +23,15 @@ pub struct Recorder(Option<Group<NewEvent, Recorded>>);
 
 impl Recorder {
     /// Starts the threads that commit; `bell` rings after each commit that brought something new.
-    pub fn start(store: &Store, bell: &Bell) -> std::io::Result<(Self, Vec<JoinHandle<()>>)> {
-        let bell = bell.clone();
-        let ring = move |results: &[Result<Recorded, GroupError>]| {
+    pub fn start(
+        store: &Store,
+        bell: &Bell,
+        metrics: &Metrics,
+    ) -> std::io::Result<(Self, Vec<JoinHandle<()>>)> {
+        let (bell, metrics) = (bell.clone(), metrics.clone());
+        let ring = move |results: &[Result<Recorded, GroupError>], took: Duration| {
+            metrics.commit_duration.took(took);
+            metrics.commit_events.counted(results.len());
             if results.iter().any(|result| matches!(result, Ok(Recorded::New))) {
                 bell.ring();
             }

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Each module and the modules of ours that it may name. Everyone may read `config` and the names in `telemetry`.
+/// Each module and the modules of ours that it may name. Everyone may read `config` and the names in `telemetry`, and count in
+/// `metrics`.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("money", &[]),
     ("clock", &[]),
     ("backoff", &[]),
     ("telemetry", &[]),
+    ("metrics", &[]),
     ("config", &["money"]),
     ("worker", &["clock", "backoff"]),
     ("store", &["money", "clock"]),
@@ -18,7 +20,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("webhooks", &["stripe", "mapping", "store", "worker", "backoff", "clock"]),
     ("delivery", &["salesforce", "store", "worker", "backoff", "clock"]),
     ("reconcile", &["stripe", "salesforce", "store", "worker", "backoff", "clock"]),
-    ("api", &["stripe", "salesforce", "store", "money", "clock"]),
+    // The contract is one list, and the operators' part belongs to it.
+    ("api", &["stripe", "salesforce", "store", "money", "clock", "ops"]),
+    // It says which state won and what would be sent now, and both have to be worked out again.
+    ("ops", &["api", "store", "mapping", "webhooks", "worker", "clock"]),
     ("sandbox", &["clock"]),
     ("app", &["*"]),
     ("bench", &["*"]),
@@ -88,7 +93,7 @@ fn modules_know_only_whom_they_may() {
         seen.insert(module.to_owned());
         let may = table.get(module).unwrap_or_else(|| panic!("`{module}` is not in the table"));
         for name in named_modules(&std::fs::read_to_string(&path).unwrap()) {
-            let everyone = ["config", "telemetry", module].contains(&name.as_str());
+            let everyone = ["config", "telemetry", "metrics", module].contains(&name.as_str());
             if !everyone
                 && !may.contains(&"*")
                 && !may.contains(&name.as_str())
@@ -115,8 +120,9 @@ fn no_floating_point_comes_near_an_amount() {
     let mut found = Vec::new();
     for path in all_sources() {
         let source = std::fs::read_to_string(&path).unwrap();
-        // The benchmark measures time and prints ratios; it never sees an amount.
-        if path.components().any(|part| part.as_os_str() == "bench") {
+        // They measure time and print ratios; they never see an amount.
+        if path.components().any(|part| ["bench", "metrics.rs"].iter().any(|name| part.as_os_str() == *name))
+        {
             continue;
         }
         for (number, line) in source.lines().enumerate() {

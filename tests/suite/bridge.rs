@@ -5,13 +5,15 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
+use paybridge::api::{Scope, issue};
 use paybridge::app::{App, Background, Running};
 use paybridge::clock::Clock;
 use paybridge::config::{Config, PREFIX};
 use paybridge::sandbox::keys::Keys;
 use paybridge::sandbox::{salesforce, stripe};
 use paybridge::store::outbox::{Arrived, Counts};
-use paybridge::store::{Backend, Store, attempts, inbox, outbox};
+use paybridge::store::{Backend, Store, api_keys, attempts, inbox, outbox};
+use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use time::OffsetDateTime;
 
@@ -91,6 +93,43 @@ impl Bridge {
 
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running().address())
+    }
+
+    /// What Prometheus reads.
+    pub async fn metrics(&self) -> String {
+        let address = self.running().metrics_address().unwrap();
+        self.http.get(format!("http://{address}/metrics")).send().await.unwrap().text().await.unwrap()
+    }
+
+    /// One sample of it, by its name and labels as they are written.
+    pub async fn metric(&self, sample: &str) -> i64 {
+        let text = self.metrics().await;
+        let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {sample} in\n{text}")).parse().unwrap()
+    }
+
+    /// A key of the API with these scopes.
+    pub async fn key(&self, scopes: &[Scope]) -> SecretString {
+        let (key, token) = issue("suite", scopes, self.clock.now(), None).unwrap();
+        self.store().write(move |conn| api_keys::create(conn, &key)).await.unwrap();
+        token
+    }
+
+    /// Asks the API for something, as somebody with all scopes; status and body.
+    pub async fn api(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<serde_json::Value>,
+    ) -> (u16, serde_json::Value) {
+        let token = self.key(&Scope::ALL).await;
+        let request = self.http.request(method.parse().unwrap(), self.url(path));
+        let request = request.bearer_auth(token.expose_secret());
+        let request = if let Some(body) = body { request.json(&body) } else { request };
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error} in {text}")))
     }
 
     pub fn store(&self) -> &Store {
@@ -286,6 +325,7 @@ pub fn settings(database_url: &str, stripe: &str, org: &str) -> Vec<(String, Str
         ("SALESFORCE__MAIN__USERNAME", "bridge@example.com"),
         ("SALESFORCE__MAIN__PRIVATE_KEY", &keys().private_pem),
         ("SALESFORCE__MAIN__TIMEOUT_MS", "2000"),
+        ("SERVER__METRICS_BIND", "127.0.0.1:0"),
         ("DELIVERY__MAX_ATTEMPTS", "5"),
     ]
     .map(|(key, value)| (format!("{PREFIX}{key}"), value.to_owned()))

@@ -10,6 +10,7 @@ mod delivery;
 mod hardening;
 mod journeys;
 mod mapping;
+mod operators;
 mod postgres;
 mod process;
 mod signatures;

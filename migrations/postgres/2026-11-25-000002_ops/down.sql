@@ -1,0 +1,2 @@
+DROP INDEX inbox_dead;
+DROP INDEX outbox_dead;

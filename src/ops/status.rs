@@ -1,0 +1,182 @@
+//! How the service is doing: what waits, which orgs take records, how many requests are left.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::metrics::age_seconds;
+use super::{Ops, backend_name};
+use crate::api::{Caller, Problem, ProblemBody, RequestId, Scope};
+use crate::clock::from_unix_ms;
+use crate::store::standing::WaitingFor;
+
+/// How the service is doing now.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The running version.
+    #[schema(example = "0.1.0")]
+    version: String,
+    /// SQLite or PostgreSQL.
+    #[schema(example = "PostgreSQL")]
+    database_kind: String,
+    /// Events stored and not mapped yet.
+    #[schema(example = 0)]
+    events_pending: i64,
+    /// How long the oldest of them has waited.
+    #[schema(example = 0)]
+    oldest_event_seconds: i64,
+    /// Events that could not be mapped and wait for a person.
+    #[schema(example = 0)]
+    events_dead: i64,
+    /// Objects still to be read from Stripe.
+    #[schema(example = 0)]
+    reads_pending: i64,
+    /// Records that were ever heard of; an estimate on PostgreSQL.
+    #[schema(example = 48211)]
+    records_known: i64,
+    /// The event received last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "evt_1PqXyZ2eZvKYlo2Cabcdefgh")]
+    last_event_id: Option<String>,
+    /// When it was received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime, example = "2026-11-20T16:00:00Z")]
+    last_event_received_at: Option<String>,
+    /// Each Salesforce org.
+    orgs: Vec<OrgStatus>,
+    /// Each Stripe account.
+    accounts: Vec<AccountStatus>,
+    /// Names this request in the service's log.
+    #[schema(example = "01a0a1b2-5c60-7cc2-a1f4-0c0b6d1c9a11")]
+    request_id: String,
+}
+
+/// How it stands with one org.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrgStatus {
+    /// Its name in the configuration.
+    #[schema(example = "main")]
+    org_name: String,
+    /// Whether this process sends records to it now.
+    #[schema(example = true)]
+    lane_open: bool,
+    /// Until when it waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime, example = "2026-11-20T16:05:00Z")]
+    closed_until: Option<String>,
+    /// Why it waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "our share of the org's daily requests is used up")]
+    closed_reason: Option<String>,
+    /// Whether a person has to mend something.
+    #[schema(example = false)]
+    needs_person: bool,
+    /// Records that wait for their turn.
+    #[schema(example = 0)]
+    records_pending: i64,
+    /// Records that travel.
+    #[schema(example = 0)]
+    records_in_flight: i64,
+    /// Records given up.
+    #[schema(example = 0)]
+    records_dead: i64,
+    /// How long the record that is due longest has been due.
+    #[schema(example = 0)]
+    oldest_due_seconds: i64,
+    /// API requests of the rolling day that all users of the org have used; absent before its first answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 10018)]
+    requests_used: Option<i64>,
+    /// API requests that the org allows in a rolling day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 100000)]
+    requests_allowed: Option<i64>,
+    /// API requests left until our share of the day is used up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 39982)]
+    requests_left: Option<i64>,
+}
+
+/// How it stands with one Stripe account.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountStatus {
+    /// Its name in the configuration.
+    #[schema(example = "main")]
+    account_name: String,
+    /// The org that its records go to.
+    #[schema(example = "main")]
+    org_name: String,
+    /// The API version that its events are understood in.
+    #[schema(example = "2026-10-28.endive")]
+    stripe_api_version: String,
+}
+
+/// How the service is doing: what waits, which orgs take records, how many requests are left.
+///
+/// Lanes and requests are what the answering process knows; the rest is true for all processes.
+#[utoipa::path(
+    get, path = "/v1/status", operation_id = "getStatus", tag = "operations",
+    responses(
+        (status = "2XX", description = "How it is doing.", body = Status),
+        (status = "4XX", description = "The request has to be changed.", body = ProblemBody),
+        (status = "5XX", description = "The service has a problem.", body = ProblemBody),
+    ),
+)]
+pub(crate) async fn get_status(
+    request: HttpRequest,
+    ops: web::Data<Ops>,
+    caller: Caller,
+) -> Result<HttpResponse, Problem> {
+    caller.require(Scope::OpsRead)?;
+    let (waiting, waiting_for) = {
+        let _one_at_a_time = ops.asking.lock().await;
+        ops.waits().await?
+    };
+    let now_ms = ops.now_ms();
+    let accounts = ops.accounts.iter().map(|(name, route)| AccountStatus {
+        account_name: name.clone(),
+        org_name: route.org.clone(),
+        stripe_api_version: route.api_version.clone(),
+    });
+    Ok(HttpResponse::Ok().json(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        database_kind: backend_name(ops.store.backend()).to_owned(),
+        events_pending: waiting.events,
+        oldest_event_seconds: age_seconds(waiting.oldest_event_at, now_ms),
+        events_dead: waiting.dead_events,
+        reads_pending: waiting.reads,
+        records_known: waiting.records_known,
+        last_event_received_at: waiting.last_event.as_ref().and_then(|event| written(event.received_at)),
+        last_event_id: waiting.last_event.map(|event| event.event_id),
+        orgs: waiting_for.iter().map(|(name, waits)| org_status(&ops, name, *waits, now_ms)).collect(),
+        accounts: accounts.collect(),
+        request_id: RequestId::of(&request),
+    }))
+}
+
+fn org_status(ops: &Ops, name: &str, waits: WaitingFor, now_ms: i64) -> OrgStatus {
+    let org = ops.metrics.org(name);
+    let (lane, budget) = (org.lane(), org.budget());
+    OrgStatus {
+        org_name: name.to_owned(),
+        lane_open: lane.closed_until.is_none(),
+        closed_until: lane.closed_until.and_then(|until| written(crate::clock::unix_ms(until))),
+        closed_reason: lane.reason,
+        needs_person: lane.needs_a_person,
+        records_pending: waits.pending,
+        records_in_flight: waits.in_flight,
+        records_dead: waits.dead,
+        oldest_due_seconds: age_seconds(waits.oldest_due_at, now_ms),
+        requests_used: budget.map(|budget| budget.used),
+        requests_allowed: budget.map(|budget| budget.limit),
+        requests_left: budget.map(|budget| budget.left),
+    }
+}
+
+/// Milliseconds since 1970 as RFC 3339.
+pub(super) fn written(at_ms: i64) -> Option<String> {
+    from_unix_ms(at_ms).format(&time::format_description::well_known::Rfc3339).ok()
+}
