@@ -11,8 +11,8 @@ use super::{Options, events};
 use crate::app::load_mapping;
 use crate::clock::{Clock, unix_ms};
 use crate::config::{MappingConfig, STRIPE_API_VERSION};
-use crate::store::Store;
 use crate::store::inbox::{self, NewEvent};
+use crate::store::{Payload, Store};
 use crate::webhooks::process::{Processor, Route};
 use crate::worker::{Bell, Next, Step};
 
@@ -57,7 +57,7 @@ pub(super) async fn fill(store: &Store, bodies: impl Iterator<Item = String>) ->
             object_id: None,
             created: 1_791_198_003,
             received_at: now_ms,
-            payload,
+            payload: Payload::pack(&payload),
         })
         .collect();
     for chunk in events.chunks(1_000) {

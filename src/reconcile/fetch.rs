@@ -17,7 +17,7 @@ use crate::config::Mode;
 use crate::metrics::Metrics;
 use crate::store::fetches::{self, Due};
 use crate::store::inbox::{self, NewEvent};
-use crate::store::{self, Store};
+use crate::store::{self, Payload, Store};
 use crate::stripe::{Client, Error, Fetched};
 use crate::worker::{Bell, Next, Step};
 
@@ -139,7 +139,7 @@ impl Fetcher {
             object_id: Some(due.object_id.clone()),
             created,
             received_at: unix_ms(self.clock.now()),
-            payload,
+            payload: Payload::pack(&payload),
         };
         self.store
             .write(move |conn| {

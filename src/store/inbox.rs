@@ -1,11 +1,12 @@
 //! Events received: recorded once, taken in order of arrival, gone from the inbox when their changes are in the outbox.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
 
 use super::connection::{Conn, on_backend};
 use super::error::Result;
-use super::schema::{events, inbox};
+use super::payload::Payload;
+use super::schema::{event_objects, events, inbox};
 use super::statement::Statement;
 
 /// An event as it is recorded.
@@ -24,8 +25,8 @@ pub struct NewEvent {
     pub created: i64,
     /// Our clock, milliseconds since 1970.
     pub received_at: i64,
-    /// The body as received.
-    pub payload: String,
+    /// The body as received, packed.
+    pub payload: Payload,
 }
 
 /// An event waiting to be mapped.
@@ -35,8 +36,27 @@ pub struct PendingEvent {
     pub seq: i64,
     /// Name of the Stripe account in the configuration.
     pub account: String,
-    /// The body as received.
-    pub payload: String,
+    /// The body as received, packed.
+    pub payload: Payload,
+}
+
+/// An event as it is kept.
+#[derive(Clone, Debug, Queryable)]
+pub struct StoredEvent {
+    /// Order of arrival.
+    pub seq: i64,
+    /// Name of the Stripe account in the configuration.
+    pub account: String,
+    /// Stripe's id.
+    pub event_id: String,
+    /// Stripe's type.
+    pub event_type: String,
+    /// Stripe's clock, seconds since 1970.
+    pub created: i64,
+    /// Our clock, milliseconds since 1970.
+    pub received_at: i64,
+    /// The body as received, packed.
+    pub payload: Payload,
 }
 
 /// An event that could not be mapped.
@@ -100,7 +120,7 @@ fn record_on_postgres(c: &mut PgConnection, batch: &[NewEvent]) -> Result<Vec<bo
             column(&rows, |e| e.object_id.as_deref()).into_sql::<Array<Nullable<Text>>>(),
             column(&rows, |e| e.created).into_sql::<Array<BigInt>>(),
             column(&rows, |e| e.received_at).into_sql::<Array<BigInt>>(),
-            column(&rows, |e| e.payload.as_str()).into_sql::<Array<Text>>(),
+            column(&rows, |e| e.payload.as_bytes()).into_sql::<Array<Binary>>(),
         ),
         after: ") ON CONFLICT DO NOTHING RETURNING seq, event_id, account \
              ), waiting AS ( \
@@ -127,6 +147,39 @@ pub fn take(conn: &mut Conn, limit: i64) -> Result<Vec<PendingEvent>> {
     Ok(on_backend!(conn, c => query.load(c))?)
 }
 
+/// The newest `limit` events about one object, in order of arrival; those that still wait come last.
+pub fn events_of(conn: &mut Conn, object_id: &str, limit: i64) -> Result<Vec<StoredEvent>> {
+    let columns = (
+        events::seq,
+        events::account,
+        events::event_id,
+        events::event_type,
+        events::created,
+        events::received_at,
+        events::payload,
+    );
+    let mapped = event_objects::table
+        .inner_join(events::table.on(events::seq.eq(event_objects::seq)))
+        .filter(event_objects::object_id.eq(object_id))
+        .order(event_objects::seq.desc())
+        .limit(limit)
+        .select(columns);
+    let waiting = inbox::table
+        .inner_join(events::table)
+        .filter(events::object_id.eq(object_id))
+        .order(inbox::seq.desc())
+        .limit(limit)
+        .select(columns);
+    let mut found: Vec<StoredEvent> = on_backend!(&mut *conn, c => mapped.load(c))?;
+    found.extend(on_backend!(conn, c => waiting.load::<StoredEvent>(c))?);
+    found.sort_by_key(|event| std::cmp::Reverse(event.seq));
+    // An event that was set aside after it had been mapped stands in both.
+    found.dedup_by_key(|event| event.seq);
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    found.reverse();
+    Ok(found)
+}
+
 /// From here to the end of the transaction no other process merges: two could each see one of two states of a new record, and
 /// neither that they contradict each other. On SQLite there is one writer anyway.
 pub fn one_at_a_time(conn: &mut Conn) -> Result<()> {
@@ -136,8 +189,18 @@ pub fn one_at_a_time(conn: &mut Conn) -> Result<()> {
     Ok(())
 }
 
-/// The events are mapped: they leave the inbox, their bodies stay.
+/// The events are mapped: they leave the inbox, their bodies stay, and they can be found by their objects.
 pub fn complete(conn: &mut Conn, seqs: &[i64]) -> Result<()> {
+    let about = events::table
+        .filter(events::seq.eq_any(seqs))
+        .filter(events::object_id.is_not_null())
+        .order(events::object_id)
+        .select((events::object_id.assume_not_null(), events::seq));
+    on_backend!(&mut *conn, c => diesel::insert_into(event_objects::table)
+        .values(about)
+        .into_columns((event_objects::object_id, event_objects::seq))
+        .on_conflict_do_nothing()
+        .execute(c))?;
     on_backend!(conn, c => diesel::delete(inbox::table.filter(inbox::seq.eq_any(seqs))).execute(c))?;
     Ok(())
 }

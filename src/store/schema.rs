@@ -9,7 +9,14 @@ diesel::table! {
         object_id -> Nullable<Text>,
         created -> BigInt,
         received_at -> BigInt,
-        payload -> Text,
+        payload -> Binary,
+    }
+}
+
+diesel::table! {
+    event_objects (object_id, seq) {
+        object_id -> Text,
+        seq -> BigInt,
     }
 }
 
@@ -94,4 +101,4 @@ diesel::table! {
 }
 
 diesel::joinable!(inbox -> events (seq));
-diesel::allow_tables_to_appear_in_same_query!(inbox, events);
+diesel::allow_tables_to_appear_in_same_query!(inbox, events, event_objects);

@@ -170,7 +170,9 @@ struct Arriving {
 
 /// A mapping that panics is a bug; the event waits as a dead letter until it is mended, and holds up nothing.
 fn understand(mapping: &Mapping, event: &PendingEvent, route: &Route) -> Result<Understood, String> {
-    let mapped = match catch_unwind(AssertUnwindSafe(|| mapping.map(&event.payload, &route.api_version))) {
+    let payload =
+        event.payload.unpack().map_err(|error| format!("the stored event cannot be read: {error}"))?;
+    let mapped = match catch_unwind(AssertUnwindSafe(|| mapping.map(&payload, &route.api_version))) {
         Ok(result) => result.map_err(|error| error.to_string())?,
         Err(_panic) => return Err("the mapping panicked".to_owned()),
     };

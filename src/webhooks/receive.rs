@@ -13,6 +13,7 @@ use super::signature;
 use crate::clock::{Clock, unix_ms};
 use crate::config::Mode;
 use crate::metrics::Metrics;
+use crate::store::Payload;
 use crate::store::inbox::NewEvent;
 use crate::stripe::event::{Event, ObjectHead};
 
@@ -183,7 +184,7 @@ fn read(name: &str, account: &Account, body: &[u8], received_at: i64) -> Result<
         object_id: event.data.object.id.map(std::borrow::Cow::into_owned).filter(|id| !id.contains('\0')),
         created: event.created,
         received_at,
-        payload: payload.to_owned(),
+        payload: Payload::pack(payload),
     })
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use paybridge::store::{Backend, Store, inbox};
+use paybridge::store::{Backend, Payload, Store, inbox};
 use time::OffsetDateTime;
 
 use crate::bridge::{WEBHOOK_SECRET, database, settings, sign};
@@ -112,7 +112,7 @@ async fn nothing_acknowledged_is_lost_when_the_program_is_killed() {
                 object_id: None,
                 created: 1,
                 received_at: 1,
-                payload: "{}".to_owned(),
+                payload: Payload::pack("{}"),
             })
             .collect();
         assert!(probe.len() > 200, "{} acknowledged", probe.len());

@@ -1,7 +1,7 @@
 //! The store keeps its word on both databases.
 
 use paybridge::store::outbox::{self, NewState, Position};
-use paybridge::store::{Backend, Store, inbox};
+use paybridge::store::{Backend, Payload, Store, inbox};
 
 use crate::bridge::{Bridge, arrived, database};
 use crate::each_backend;
@@ -13,6 +13,7 @@ each_backend!(
     the_next_free_rows_are_leased_and_no_row_twice,
     duplicates_in_one_batch_are_stored_once,
     a_transaction_that_fails_leaves_nothing,
+    events_are_found_by_their_object_before_and_after_they_are_mapped,
 );
 
 fn state(external_id: &str, created: i64, event_id: &str) -> NewState {
@@ -37,10 +38,50 @@ fn event(event_id: &str) -> inbox::NewEvent {
         object_id: None,
         created: 1,
         received_at: 1,
-        payload: format!(
+        payload: Payload::pack(&format!(
             r#"{{"id":"{event_id}","object":"event","type":"plan.created","created":1,"livemode":false,"data":{{"object":{{}}}}}}"#
-        ),
+        )),
     }
+}
+
+async fn events_are_found_by_their_object_before_and_after_they_are_mapped(mut bridge: Bridge) {
+    bridge.expect_dead_letters();
+    let about = |event_id: &str, object_id: Option<&str>| inbox::NewEvent {
+        object_id: object_id.map(str::to_owned),
+        ..event(event_id)
+    };
+    let events = [
+        about("evt_1", Some("ch_1")),
+        about("evt_2", Some("ch_2")),
+        about("evt_3", Some("ch_1")),
+        about("evt_4", None),
+    ];
+    let found = bridge
+        .store()
+        .write(move |conn| {
+            inbox::record(conn, &events)?;
+            let seqs: Vec<i64> = inbox::take(conn, 10)?.iter().map(|event| event.seq).collect();
+            let mut found = vec![inbox::events_of(conn, "ch_1", 10)?];
+            inbox::complete(conn, &seqs[..1])?;
+            found.push(inbox::events_of(conn, "ch_1", 10)?);
+            inbox::complete(conn, &seqs)?;
+            found.push(inbox::events_of(conn, "ch_1", 10)?);
+            inbox::dead_letter_again(conn, seqs[0], "its object is gone")?;
+            found.push(inbox::events_of(conn, "ch_1", 10)?);
+            Ok((found, inbox::events_of(conn, "ch_1", 1)?, inbox::events_of(conn, "ch_9", 1)?))
+        })
+        .await
+        .unwrap();
+    let (each_time, newest, none) = found;
+    for events in each_time {
+        assert_eq!(
+            events.iter().map(|event| event.event_id.as_str()).collect::<Vec<_>>(),
+            ["evt_1", "evt_3"]
+        );
+        assert!(events[0].payload.unpack().unwrap().contains(r#""id":"evt_1""#));
+    }
+    assert_eq!(newest[0].event_id, "evt_3");
+    assert!(none.is_empty());
 }
 
 async fn a_lease_that_ended_cannot_write_its_result(bridge: Bridge) {

@@ -1,0 +1,2 @@
+-- Packed bodies cannot be unpacked in SQL.
+DROP TABLE event_objects;
