@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::api::{self, ApiState};
+use crate::auth::{Auth, UseRecorder};
 use crate::clock::Clock;
 use crate::config::{Config, MappingConfig};
 use crate::delivery::deliver::Delivery;
@@ -31,6 +32,9 @@ use crate::{salesforce, stripe};
 
 /// How long background work may go on after the last request was answered.
 const WORKERS_STOP: Duration = Duration::from_millis(1_200);
+
+/// How long it may take to write down who used the API last.
+const USES_STOP: Duration = Duration::from_millis(400);
 
 /// How long the last commit may take after that.
 const RECORDER_STOP: Duration = Duration::from_millis(400);
@@ -56,6 +60,9 @@ pub enum Error {
     /// The second address cannot be listened on.
     #[error("cannot listen on {0} (server.metrics_bind)")]
     MetricsBind(SocketAddr, #[source] std::io::Error),
+    /// No keys can be made.
+    #[error("the system has no random numbers")]
+    Random(#[from] aws_lc_rs::error::Unspecified),
     /// The machine refused a thread or a port.
     #[error("the machine refused what the service needs")]
     Machine(#[from] std::io::Error),
@@ -70,6 +77,7 @@ pub struct App {
     receiver: Receiver,
     recorder_threads: Vec<std::thread::JoinHandle<()>>,
     clients: BTreeMap<String, stripe::Client>,
+    auth: Arc<Auth>,
     steps: Steps,
     bells: Bells,
     metrics: Metrics,
@@ -82,6 +90,7 @@ pub struct Steps {
     processor: Arc<Processor>,
     fetcher: Arc<Fetcher>,
     deliveries: Vec<Arc<Delivery>>,
+    uses: Arc<UseRecorder>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -118,6 +127,7 @@ impl App {
                 Ok(Arc::new(delivery.counted_in(&metrics)))
             })
             .collect::<Result<_, Error>>()?;
+        let auth = Arc::new(Auth::new(&config.auth, store.clone(), clock.clone())?);
         let steps = Steps {
             processor: Arc::new(
                 Processor::new(
@@ -135,6 +145,7 @@ impl App {
                     .counted_in(&metrics),
             ),
             deliveries,
+            uses: Arc::new(auth.recorder()),
         };
         let receiver = Receiver {
             accounts: accounts(&config),
@@ -142,7 +153,19 @@ impl App {
             clock: clock.clone(),
             metrics: metrics.clone(),
         };
-        Ok(Self { config, clock, store, receiver, recorder_threads, clients, steps, bells, metrics, mapping })
+        Ok(Self {
+            config,
+            clock,
+            store,
+            receiver,
+            recorder_threads,
+            clients,
+            auth,
+            steps,
+            bells,
+            metrics,
+            mapping,
+        })
     }
 
     /// The store, for commands that look into it.
@@ -176,6 +199,8 @@ impl App {
         let ready = Arc::new(AtomicBool::new(true));
         let api = ApiState {
             stripe: self.clients,
+            orgs: orgs(&self.config),
+            auth: self.auth,
             store: self.store.clone(),
             clock: self.clock.clone(),
             ready: Arc::clone(&ready),
@@ -291,6 +316,10 @@ impl Running {
             tracing::warn!(%error, "the HTTP server ended with an error");
         }
         let _no_worker_left = self.stop.send(true);
+        match tokio::time::timeout(USES_STOP, self.steps.uses.record()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => tracing::warn!("the last uses of keys are not in the audit log"),
+        }
         let ends = async {
             for worker in self.workers {
                 if let Err(error) = worker.await {
@@ -328,12 +357,15 @@ impl Steps {
             clock.clone(),
             stop.clone(),
         ));
+        // Nobody rings for it: it looks at the clock.
+        workers.push(worker::spawn(Arc::clone(&self.uses), Bell::default(), clock.clone(), stop.clone()));
         workers
     }
 
     async fn drain(&self) {
         loop {
             let mut worked = run_dry(&*self.processor).await | run_dry(&*self.fetcher).await;
+            worked |= run_dry(&*self.uses).await;
             for delivery in &self.deliveries {
                 worked |= run_dry(&**delivery).await;
             }
@@ -374,6 +406,10 @@ fn accounts(config: &Config) -> BTreeMap<String, Account> {
         mode: settings.mode(),
     };
     config.stripe.iter().map(|(name, settings)| (name.clone(), account(settings))).collect()
+}
+
+fn orgs(config: &Config) -> BTreeMap<String, String> {
+    config.stripe.iter().map(|(name, settings)| (name.clone(), settings.org.clone())).collect()
 }
 
 fn routes(config: &Config) -> BTreeMap<String, Route> {

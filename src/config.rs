@@ -38,6 +38,8 @@ pub struct Config {
     pub mapping: MappingConfig,
     /// `[delivery]`
     pub delivery: DeliveryConfig,
+    /// `[auth]`
+    pub auth: AuthConfig,
     /// `[log]`
     pub log: LogConfig,
     /// Every key with what may be shown of its value and where it came from.
@@ -142,6 +144,23 @@ pub struct DeliveryConfig {
     pub parent_wait: Duration,
 }
 
+/// `[auth]`: who may call the API, and how much.
+#[derive(Clone)]
+pub struct AuthConfig {
+    /// `token_secrets`: the first signs access tokens, all are good for reading them; none: one made at start.
+    pub token_secrets: Vec<SecretString>,
+    /// `audience`: what this service is called in tokens and assertions.
+    pub audience: String,
+    /// `token_seconds`: how long an access token is good.
+    pub token_life: Duration,
+    /// `requests_per_minute`: how much one key may ask, for each process.
+    pub requests_per_minute: u32,
+    /// `failures_per_minute`: how often one source may be wrong.
+    pub failures_per_minute: u32,
+    /// `source_header`: the header in which a proxy of ours names the source; none: the connection's own end.
+    pub source_header: Option<String>,
+}
+
 /// `[log]`: what is logged, and how.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
@@ -213,6 +232,7 @@ impl Config {
             metadata: read_path(&mut settings, "mapping.metadata"),
         };
         let delivery = read_delivery(&mut settings);
+        let auth = read_auth(&mut settings);
         let log = read_log(&mut settings);
         for (account, config) in &stripe {
             if !salesforce.contains_key(&config.org) && settings.faults.is_empty() {
@@ -234,7 +254,7 @@ impl Config {
         settings.refuse_unknown();
         if settings.faults.is_empty() {
             let effective = settings.effective;
-            Ok(Self { server, database, stripe, salesforce, mapping, delivery, log, effective })
+            Ok(Self { server, database, stripe, salesforce, mapping, delivery, auth, log, effective })
         } else {
             Err(Error { faults: settings.faults })
         }
@@ -400,6 +420,44 @@ fn read_delivery(settings: &mut Settings) -> DeliveryConfig {
     }
 }
 
+fn read_auth(settings: &mut Settings) -> AuthConfig {
+    let expected = "secrets of at least 32 characters";
+    let token_secrets = if settings.is_set("auth.token_secrets") || settings.is_set("auth.token_secrets_file")
+    {
+        settings.secrets("auth.token_secrets", expected, |text| text.len() >= 32)
+    } else {
+        settings.read("auth.token_secrets", "made at start".to_owned(), expected, |_| None);
+        settings.mark_read("auth.token_secrets_file");
+        Vec::new()
+    };
+    let word = |text: &str| {
+        let legal = !text.is_empty() && text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        legal.then(|| text.to_owned())
+    };
+    let source_header = settings.read(
+        "auth.source_header",
+        String::new(),
+        "the name of a header like `X-Forwarded-For`",
+        |text| {
+            let legal = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            legal.then(|| text.to_ascii_lowercase())
+        },
+    );
+    AuthConfig {
+        token_secrets,
+        audience: settings.read(
+            "auth.audience",
+            "paybridge".to_owned(),
+            "a name without spaces, such as the address of this service",
+            word,
+        ),
+        token_life: seconds(settings, "auth.token_seconds", 900, 60..=3_600),
+        requests_per_minute: number(settings, "auth.requests_per_minute", 60_000, 1..=10_000_000),
+        failures_per_minute: number(settings, "auth.failures_per_minute", 60, 1..=100_000),
+        source_header: (!source_header.is_empty()).then_some(source_header),
+    }
+}
+
 fn read_log(settings: &mut Settings) -> LogConfig {
     LogConfig {
         level: settings.read("log.level", "info".to_owned(), "a level like `info`, or a filter", |text| {
@@ -458,6 +516,12 @@ fn milliseconds(
 impl fmt::Debug for DatabaseConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatabaseConfig").field("connections", &self.connections).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AuthConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthConfig").field("audience", &self.audience).finish_non_exhaustive()
     }
 }
 

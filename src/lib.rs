@@ -1,6 +1,6 @@
 //! paybridge: between Stripe and Salesforce.
 //!
-//! A payment's way, folder by folder. A Flow in Salesforce asks [`api`] for a payment, and [`stripe`] makes it. When it is
+//! A payment's way, folder by folder. A Flow in Salesforce asks [`api`] for a payment, [`auth`] knows the caller, and [`stripe`] makes it. When it is
 //! paid, Stripe calls [`webhooks`]: the signature is verified, the event recorded (the inbox, in [`store`]), and only then
 //! acknowledged. [`webhooks::process`] takes events from the inbox, lets [`mapping`] say which Salesforce records they
 //! change, and merges the newest state of each record into the outbox. [`delivery`] packs what is due into as few calls as
@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod telemetry;
 
 pub mod api;
+pub mod auth;
 pub mod webhooks;
 
 pub mod mapping;

@@ -16,6 +16,7 @@ mod health;
 mod idempotency;
 mod links;
 mod metadata;
+mod oauth;
 mod openapi;
 mod payment_intents;
 mod pipeline;
@@ -29,16 +30,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use actix_web::middleware::from_fn;
-use actix_web::{HttpRequest, web};
+use actix_web::{HttpMessage, HttpRequest, web};
 use utoipa::OpenApi;
 
 use action::Resource;
 pub use answer::{RequestId, answer};
-pub use auth::{Caller, Scope, authenticate, issue, issue_known};
+pub use auth::authenticate;
 use openapi::Security;
 pub use openapi::document;
 pub use problem::{Body as ProblemBody, Code, FieldProblem, Problem};
 
+use crate::auth::Auth;
+pub use crate::auth::{Caller, Scope, issue, issue_known};
 use crate::clock::Clock;
 use crate::ops;
 use crate::store::Store;
@@ -49,25 +52,48 @@ use crate::stripe;
 pub struct ApiState {
     /// By the account's name in the configuration.
     pub stripe: BTreeMap<String, stripe::Client>,
-    /// Where the keys of callers are.
+    /// The org of each account, by their names in the configuration.
+    pub orgs: BTreeMap<String, String>,
+    /// Who may call.
+    pub auth: Arc<Auth>,
+    /// Where everything is kept.
     pub store: Store,
-    /// For the expiry of keys.
+    /// The time.
     pub clock: Clock,
     /// Whether the parts behind the API run; `/readyz` says no while it is false. Set it before stopping.
     pub ready: Arc<AtomicBool>,
 }
 
 impl ApiState {
-    /// The client of the account that the header `X-Paybridge-Account` names, `main` without one.
+    /// The client of the account that the header `X-Paybridge-Account` names. Without one: the account that the caller is bound
+    /// to, or `main`.
     fn client(&self, request: &HttpRequest) -> Result<&stripe::Client, Problem> {
         let header =
             request.headers().get("x-paybridge-account").map(|name| name.to_str().unwrap_or_default());
-        let name = header.unwrap_or("main");
+        let extensions = request.extensions();
+        let caller = extensions.get::<Caller>();
+        let allowed: Vec<&str> =
+            self.stripe.keys().map(String::as_str).filter(|name| self.is_for(caller, name)).collect();
+        let name = header.unwrap_or_else(|| match allowed.as_slice() {
+            [only] => only,
+            _ => "main",
+        });
+        if self.stripe.contains_key(name) && !self.is_for(caller, name) {
+            let detail = format!("`{name}` is not one of {}", allowed.join(", "));
+            return Err(Problem::new(Code::AccountNotAllowed, detail));
+        }
         self.stripe.get(name).ok_or_else(|| {
-            let known: Vec<_> = self.stripe.keys().map(String::as_str).collect();
-            let detail = format!("`{}` is not one of {}", fields::excerpt(name), known.join(", "));
+            let detail = format!("`{}` is not one of {}", fields::excerpt(name), allowed.join(", "));
             Problem::new(Code::UnknownAccount, detail)
         })
+    }
+
+    /// Whether a caller may use an account.
+    fn is_for(&self, caller: Option<&Caller>, account: &str) -> bool {
+        let Some(caller) = caller else { return true };
+        let org = self.orgs.get(account);
+        caller.account.as_deref().is_none_or(|bound| bound == account)
+            && caller.org.as_ref().is_none_or(|bound| Some(bound) == org)
     }
 }
 
@@ -115,6 +141,7 @@ pub fn routes(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
                         ops::routes(scope);
                     }),
             )
+            .configure(oauth::routes)
             .configure(health::routes)
             .configure(openapi::routes);
     }

@@ -4,6 +4,7 @@
 //! read nothing else, and as `application/problem+json` when the caller asks for that.
 
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -15,6 +16,9 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use super::fields::excerpt;
 use super::stripe_fields;
 use crate::{store, stripe};
+
+/// How long to wait when Stripe says only that there were too many: its limits are per second.
+const STRIPE_RATE_WAIT: Duration = Duration::from_secs(2);
 
 /// What went wrong, on its way to the caller.
 #[derive(Clone, Debug, Serialize)]
@@ -71,6 +75,10 @@ pub struct Body {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "req_8KmPqRsTuVwXyZ")]
     pub stripe_request_id: Option<String>,
+    /// How long to wait before the request is repeated, when there were too many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<i32>, format = Int32, example = 2)]
+    pub retry_after_seconds: Option<u64>,
     /// Each field that is wrong. Empty when the problem is not about fields.
     pub errors: Vec<FieldProblem>,
 }
@@ -130,6 +138,8 @@ codes! {
     PaymentDeclined = "payment_declined", 402, "The payment was declined", false;
     /// A valid key that may not do this.
     InsufficientScope = "insufficient_scope", 403, "The credentials do not allow this", false;
+    /// A valid key that is bound to another account or org.
+    AccountNotAllowed = "account_not_allowed", 403, "The credentials are for another account", false;
     /// No such path.
     UnknownPath = "unknown_path", 404, "There is nothing at this address", false;
     /// No such object at Stripe.
@@ -152,8 +162,10 @@ codes! {
     StripeRejected = "stripe_rejected", 422, "Stripe refused the request", false;
     /// The key was used for another request.
     IdempotencyKeyReused = "idempotency_key_reused", 422, "The idempotency key was used for a different request", false;
-    /// Stripe asks to slow down.
+    /// Stripe, or this service, asks to slow down.
     RateLimited = "rate_limited", 429, "Too many requests", true;
+    /// Somebody at the same address was wrong too often.
+    TooManyFailures = "too_many_failures", 429, "Too many failed sign-ins", true;
     /// A fault of ours.
     InternalError = "internal_error", 500, "Something is wrong with this service", false;
     /// Stripe answered with an error of its own.
@@ -209,6 +221,7 @@ impl Problem {
             payment_intent_id: None,
             idempotency_key: None,
             stripe_request_id: None,
+            retry_after_seconds: None,
             errors: Vec::new(),
         }))
     }
@@ -232,6 +245,12 @@ impl Problem {
     /// A part of this service is missing; only wrong wiring does that.
     pub(super) fn not_set_up() -> Self {
         Self::new(Code::InternalError, "the API is not set up")
+    }
+
+    /// Asks the caller to wait: whole seconds, at least one.
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.retry_after_seconds = Some(whole_seconds(wait));
+        self
     }
 
     /// The problem for a status that something other than our handlers answered with.
@@ -265,10 +284,11 @@ impl Problem {
     fn of(error: &stripe::Error, reading: bool) -> Self {
         let mut problem = match error {
             stripe::Error::Rejected(rejection) => from_rejection(rejection, reading),
-            stripe::Error::RateLimited { .. } => Self::new(
+            stripe::Error::RateLimited { retry_after, .. } => Self::new(
                 Code::RateLimited,
                 "Stripe asks to slow down; nothing was done, repeat in a few seconds",
-            ),
+            )
+            .after(retry_after.unwrap_or(STRIPE_RATE_WAIT)),
             stripe::Error::Unreachable { failure, outcome_unknown, should_retry, .. } => {
                 let code = match failure {
                     stripe::Failure::Connect => Code::StripeUnreachable,
@@ -303,6 +323,11 @@ impl Problem {
         problem.stripe_request_id = error.request_id().map(str::to_owned);
         problem
     }
+}
+
+/// A wait as HTTP and bodies say it: not shorter, and never none.
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 /// Stripe's refusals by what the caller can do. Source: Stripe API reference, "Errors".
@@ -381,6 +406,9 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status_code()).json(&self.0);
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == 401 {
             // Required with 401. Source: RFC 9110, section 15.5.2; RFC 6750, section 3.

@@ -1,6 +1,7 @@
 //! What a person can ask for on the command line: one file for each command. They may use everything.
 #![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
+mod audit;
 mod bench;
 mod check;
 mod dead_letters;
@@ -48,6 +49,9 @@ enum Command {
     /// The keys by which callers of the API are known
     #[command(subcommand)]
     Keys(keys::Action),
+    /// What was done with the keys: show it, prove that it is whole
+    #[command(subcommand)]
+    Audit(audit::Action),
     /// Which records Stripe's objects become: try an event, print the default
     #[command(subcommand)]
     Mapping(mapping::Action),
@@ -84,6 +88,7 @@ impl<E: std::error::Error> From<E> for Failure {
 /// Does what the command line asks for. `environment` is the process's.
 pub async fn run(arguments: Arguments, environment: Vec<(String, String)>) -> ExitCode {
     let file = arguments.config.or_else(|| Path::new(DEFAULT_FILE).exists().then(|| DEFAULT_FILE.into()));
+    let actor = actor(&environment);
     let load = || Config::load(file.as_deref(), environment);
     let result = match arguments.command {
         None => sandbox::run(&sandbox::Options::default()).await,
@@ -91,7 +96,8 @@ pub async fn run(arguments: Arguments, environment: Vec<(String, String)>) -> Ex
         Some(Command::Check(options)) => return check::run(load(), &options, file.as_deref()).await,
         Some(Command::Serve) => with(load(), serve::run).await,
         Some(Command::Migrate) => with(load(), serve::migrate).await,
-        Some(Command::Keys(action)) => with(load(), |config| keys::run(config, action)).await,
+        Some(Command::Keys(action)) => with(load(), |config| keys::run(config, action, actor)).await,
+        Some(Command::Audit(action)) => with(load(), |config| audit::run(config, action)).await,
         Some(Command::Mapping(action)) => {
             load().map_err(Failure::from).and_then(|config| mapping::run(&config, action))
         }
@@ -111,6 +117,13 @@ pub async fn run(arguments: Arguments, environment: Vec<(String, String)>) -> Ex
             ExitCode::FAILURE
         }
     }
+}
+
+/// Who sits at the keyboard, as far as the environment tells. Not proven: whoever may run commands may say anything.
+fn actor(environment: &[(String, String)]) -> String {
+    let named = |name: &str| environment.iter().find(|(key, value)| key == name && !value.is_empty());
+    let user = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(named);
+    format!("command:{}", user.map_or("unknown", |(_, name)| name.as_str()))
 }
 
 async fn with<F: Future<Output = Result<(), Failure>>>(

@@ -49,6 +49,7 @@ fn parse_level(text: &str) -> Result<String, String> {
 /// Known to everybody, and valid nowhere else: the sandbox listens on loopback only.
 const KEY_ID: &str = "sandbox";
 const KEY_SECRET: &str = "0000000000000000000000000000000000000000";
+const TOKEN_SECRET: &str = "sandbox-sandbox-sandbox-sandbox-sandbox";
 const STRIPE_KEY: &str = "sk_test_sandbox";
 const WEBHOOK_SECRET: &str = "whsec_sandbox";
 const CLIENT_ID: &str = "paybridge-sandbox";
@@ -131,6 +132,7 @@ Ctrl-C ends it."#
 fn settings(directory: &Scratch, stripe: &str, org: &str, keys: &Keys) -> Vec<(String, String)> {
     [
         ("DATABASE__URL", format!("sqlite://{}", directory.0.join("paybridge.db").display())),
+        ("AUTH__TOKEN_SECRETS", TOKEN_SECRET.to_owned()),
         ("STRIPE__MAIN__SECRET_KEY", STRIPE_KEY.to_owned()),
         ("STRIPE__MAIN__WEBHOOK_SECRETS", WEBHOOK_SECRET.to_owned()),
         ("STRIPE__MAIN__API_BASE", stripe.to_owned()),

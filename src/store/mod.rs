@@ -5,7 +5,10 @@
 //! HTTP: rows and identifiers only.
 
 pub mod api_keys;
+pub mod assertions;
 pub mod attempts;
+pub mod audit;
+pub mod certificates;
 mod connection;
 mod error;
 pub mod fetches;

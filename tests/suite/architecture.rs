@@ -20,8 +20,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("webhooks", &["stripe", "mapping", "store", "worker", "backoff", "clock"]),
     ("delivery", &["salesforce", "store", "worker", "backoff", "clock"]),
     ("reconcile", &["stripe", "salesforce", "store", "worker", "backoff", "clock"]),
+    ("auth", &["store", "worker", "clock"]),
     // The contract is one list, and the operators' part belongs to it.
-    ("api", &["stripe", "salesforce", "store", "money", "clock", "ops"]),
+    ("api", &["auth", "stripe", "salesforce", "store", "money", "clock", "ops"]),
     // It says which state won and what would be sent now, and both have to be worked out again.
     ("ops", &["api", "store", "mapping", "webhooks", "worker", "clock"]),
     ("sandbox", &["clock"]),

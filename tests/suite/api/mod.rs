@@ -1,13 +1,15 @@
 //! The API over HTTP, against the stand-in for Stripe.
 
+mod audit;
 mod bad_input;
 mod bulk;
 mod keys;
+mod limits;
+mod oauth;
 mod outages;
 mod payments;
 mod served;
 
-use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,8 +19,9 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer};
 use paybridge::api::{ApiState, Scope, answer, issue, routes};
+use paybridge::auth::Auth;
 use paybridge::clock::Clock;
-use paybridge::config::{STRIPE_API_VERSION, StripeConfig};
+use paybridge::config::{AuthConfig, STRIPE_API_VERSION, StripeConfig};
 use paybridge::sandbox::stripe::{Options, Stripe};
 use paybridge::store::{Store, api_keys};
 use paybridge::stripe::Client;
@@ -27,6 +30,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 const KEY: &str = "sk_test_standin";
+const TOKEN_SECRET: &str = "the-secret-by-which-tokens-are-signed";
 
 /// The API, the Stripe behind it, and somebody who calls it.
 struct Desk {
@@ -87,8 +91,17 @@ impl Desk {
         Self::patient(Duration::from_secs(7)).await
     }
 
+    /// One with other settings for callers.
+    async fn with_auth(auth: AuthConfig) -> Self {
+        Self::open(Duration::from_secs(7), auth).await
+    }
+
     /// One that waits so long for Stripe.
     async fn patient(timeout: Duration) -> Self {
+        Self::open(timeout, auth_config()).await
+    }
+
+    async fn open(timeout: Duration, auth: AuthConfig) -> Self {
         let clock = Clock::manual(time::OffsetDateTime::from_unix_timestamp(1_795_190_400).unwrap());
         let options = Options {
             port: 0,
@@ -110,7 +123,9 @@ impl Desk {
         let url = format!("sqlite://{}", files.path().join("test.db").display());
         let store = Store::open(&SecretString::from(url), 2).unwrap();
         let state = ApiState {
-            stripe: BTreeMap::from([("main".to_owned(), client)]),
+            stripe: ["main", "france"].map(|name| (name.to_owned(), client.clone())).into(),
+            orgs: [("main", "main"), ("france", "europe")].map(|(a, o)| (a.to_owned(), o.to_owned())).into(),
+            auth: Arc::new(Auth::new(&auth, store.clone(), clock.clone()).unwrap()),
             store: store.clone(),
             clock: clock.clone(),
             ready: Arc::new(AtomicBool::new(true)),
@@ -153,5 +168,17 @@ impl Desk {
 
     async fn get(&self, path: &str) -> Got {
         self.send(self.request("GET", path)).await
+    }
+}
+
+/// What an operator gets who sets nothing but the secret of the tokens.
+fn auth_config() -> AuthConfig {
+    AuthConfig {
+        token_secrets: vec![TOKEN_SECRET.to_owned().into()],
+        audience: "paybridge".to_owned(),
+        token_life: Duration::from_secs(900),
+        requests_per_minute: 60_000,
+        failures_per_minute: 60,
+        source_header: None,
     }
 }
