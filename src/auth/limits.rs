@@ -26,7 +26,7 @@ impl Rate {
 
     /// Takes one, or says when there is one again.
     pub(super) fn take(&self, taken: &AtomicI64, now_us: i64) -> Result<(), Duration> {
-        let mut seen = taken.load(Ordering::Relaxed);
+        let mut seen = seen(taken, now_us);
         loop {
             let next = self.after_one_more(seen, now_us)?;
             match taken.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
@@ -38,15 +38,21 @@ impl Rate {
 
     /// Whether one could be taken.
     fn allows(&self, taken: &AtomicI64, now_us: i64) -> Result<(), Duration> {
-        self.after_one_more(taken.load(Ordering::Relaxed), now_us).map(drop)
+        self.after_one_more(seen(taken, now_us), now_us).map(drop)
     }
 
     fn after_one_more(&self, taken_us: i64, now_us: i64) -> Result<i64, Duration> {
-        // A clock that was set back must not lock anybody out for longer than a minute.
-        let next = taken_us.clamp(now_us, now_us + MINUTE_US) + self.interval_us;
+        let next = taken_us.max(now_us) + self.interval_us;
         let over = next - now_us - MINUTE_US;
         if over > 0 { Err(Duration::from_micros(over.unsigned_abs())) } else { Ok(next) }
     }
+}
+
+/// The state, brought back if it is further ahead than it can be: a clock that was set back must not lock anybody out for longer
+/// than a minute.
+fn seen(taken: &AtomicI64, now_us: i64) -> i64 {
+    let furthest = now_us + MINUTE_US;
+    taken.fetch_min(furthest, Ordering::Relaxed).min(furthest)
 }
 
 /// Wrong attempts by source.
