@@ -71,6 +71,21 @@ pub(super) fn refund_failed(state: &mut State, refund: &Value, charge: &Value) -
     book(state, movement)
 }
 
+/// Books what a payout takes out of the balance.
+pub(super) fn paid_out(state: &mut State, payout: &str, amount: i64, currency: &str) -> String {
+    let movement = Movement {
+        kind: "payout",
+        category: "payout",
+        source: payout,
+        amount: -amount,
+        fee: 0,
+        currency,
+        description: json!("STRIPE PAYOUT"),
+        at_once: true,
+    };
+    book(state, movement)
+}
+
 /// Gives a charge the balance transaction that it did not have when it succeeded.
 pub(super) fn settle_later(state: &mut State, id: &str) {
     let Some(mut charge) = state.get(id).cloned() else { return };

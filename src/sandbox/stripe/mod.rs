@@ -32,6 +32,7 @@ mod pauses;
 mod payment_intents;
 mod payment_links;
 mod payment_methods;
+mod payouts;
 mod prices;
 mod refunds;
 mod router;
@@ -228,6 +229,16 @@ impl Stripe {
     /// A refund that had succeeded fails at the bank, with this `failure_reason`; false when it had not.
     pub fn fail_refund(&self, refund: &str, reason: &str) -> bool {
         self.0.shared.by_itself(|state| refunds::fail(state, refund, reason))
+    }
+
+    /// Sends what is available in this currency to the bank; the payout's id, or nothing when nothing is available.
+    pub fn pay_out(&self, currency: &str) -> Option<String> {
+        self.0.shared.by_itself(|state| payouts::pay_out(state, currency))
+    }
+
+    /// A payout arrives at the bank, and from now on can be listed; false when it is not under way.
+    pub fn payout_arrives(&self, payout: &str) -> bool {
+        self.0.shared.by_itself(|state| payouts::arrive(state, payout))
     }
 
     /// Puts a ready-made object in place by its `id` and `object`, without an event; `GET` finds it.

@@ -8,12 +8,12 @@ use super::lists::{self, LIST};
 use super::state::State;
 use super::{
     account, balance, charges, checkout_sessions, customers, events, invoices, one_off_invoices, pauses,
-    payment_intents, payment_links, payment_methods, prices, refunds, schedules, subscriptions,
+    payment_intents, payment_links, payment_methods, payouts, prices, refunds, schedules, subscriptions,
 };
 
 /// Path and type of objects that can be read by id, whoever made them, with the fields they can be listed by.
 const READABLE: &[(&str, &str, &[&str])] = &[
-    ("balance_transactions", "balance_transaction", &["currency", "source", "type"]),
+    ("balance_transactions", "balance_transaction", &["currency", "payout", "source", "type"]),
     ("charges", "charge", &["customer", "payment_intent", "transfer_group"]),
     ("checkout/sessions", "checkout.session", &["customer", "payment_intent", "subscription", "status"]),
     ("coupons", "coupon", &[]),
@@ -139,10 +139,12 @@ fn read(state: &State, steps: &[&str], form: &Form) -> Option<Answer> {
 fn list(state: &State, plural: &str, kind: &str, filters: &[&'static str], form: &Form) -> Answer {
     let rules: Vec<Rule> = filters.iter().map(|name| (*name, Kind::Word)).collect();
     form.check(&[LIST, lists::CREATED, &rules])?;
+    payouts::check_listed(state, form)?;
     let asked: Vec<(&str, &str)> =
         filters.iter().filter_map(|name| Some((*name, form.word(name)?))).collect();
     let objects = state.all(kind).rev().filter(|object| object["deleted"] != true);
-    let objects = objects.filter(|object| asked.iter().all(|(name, value)| holds(object, name, value)));
+    let objects =
+        objects.filter(|object| asked.iter().all(|(name, value)| holds(state, object, name, value)));
     let mut page = lists::page(kind, &format!("/v1/{plural}"), objects, form)?;
     for object in page["data"].as_array_mut().into_iter().flatten() {
         *object = balance::as_of(object.take(), state.now);
@@ -150,7 +152,11 @@ fn list(state: &State, plural: &str, kind: &str, filters: &[&'static str], form:
     Ok(page)
 }
 
-fn holds(object: &Value, field: &str, value: &str) -> bool {
+fn holds(state: &State, object: &Value, field: &str, value: &str) -> bool {
+    if field == "payout" {
+        let payout = object["id"].as_str().and_then(|id| state.paid_out.get(id));
+        return payout.is_some_and(|payout| payout == value);
+    }
     let (head, rest) = field.split_once('[').unwrap_or((field, ""));
     let field = match rest.strip_suffix(']') {
         Some(below) => &object[head][below],

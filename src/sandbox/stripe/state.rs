@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) sales: HashMap<String, Sale>,
     /// Where the stand-in's own pages are, without a slash at the end.
     pub(super) address: String,
+    /// The payout that each balance transaction went with; Stripe does not write it into the transaction.
+    pub(super) paid_out: HashMap<String, String>,
     /// Charges whose balance transaction comes after the answer.
     pub(super) to_settle: Vec<String>,
     /// Unix seconds of the call being served.
@@ -47,6 +49,7 @@ impl State {
             cards: HashMap::new(),
             sales: HashMap::new(),
             address: String::new(),
+            paid_out: HashMap::new(),
             to_settle: Vec::new(),
             now: 0,
             request: None,
