@@ -140,10 +140,13 @@ impl App {
                 )
                 .counted_in(&metrics),
             ),
-            fetcher: Arc::new(
-                Fetcher::new(store.clone(), sources(&config, &clients), clock.clone(), bells.inbox.clone())
-                    .counted_in(&metrics),
-            ),
+            fetcher: Arc::new(Fetcher::new(
+                store.clone(),
+                sources(&config, &clients),
+                clock.clone(),
+                bells.inbox.clone(),
+                &metrics,
+            )),
             deliveries,
             uses: Arc::new(auth.recorder()),
         };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Failure;
 use crate::app::load_mapping;
 use crate::config::Config;
-use crate::mapping::{self, Mapped};
+use crate::mapping::{self, Mapped, Wish};
 
 /// What to do with the mapping.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -28,12 +28,14 @@ pub(super) fn run(config: &Config, action: Action) -> Result<(), Failure> {
             let version = config.stripe.values().next().map(|account| account.api_version.as_str());
             let version = version.unwrap_or(crate::config::STRIPE_API_VERSION);
             match load_mapping(&config.mapping)?.map(&text, version)? {
-                Mapped::Foreign(object) => println!(
-                    "the event is written in another API version than {version}: {} {} would be read from Stripe",
+                Mapped::Foreign(object, other) => println!(
+                    "the event is written in API version {other}, not {version}: {} {} would be read from Stripe",
                     object.object, object.id
                 ),
-                Mapped::Changes(changes) if changes.is_empty() => println!("no record is made of this event"),
-                Mapped::Changes(changes) => {
+                Mapped::Changes(changes, _) if changes.is_empty() => {
+                    println!("no record is made of this event")
+                }
+                Mapped::Changes(changes, wishes) => {
                     for change in changes {
                         println!("{} {}", change.sobject, change.external_id);
                         for (field, value) in change.fields.iter() {
@@ -41,6 +43,16 @@ pub(super) fn run(config: &Config, action: Action) -> Result<(), Failure> {
                         }
                         for note in &change.notes {
                             println!("  note: {note}");
+                        }
+                    }
+                    for wish in wishes {
+                        match wish {
+                            Wish::Object(object) => {
+                                println!("read beside, if it is not known: {} {}", object.object, object.id);
+                            }
+                            Wish::Contents(of) => {
+                                println!("listed beside: what {} {} consists of", of.object, of.id);
+                            }
                         }
                     }
                 }

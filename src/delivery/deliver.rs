@@ -414,6 +414,8 @@ fn unseen_parents(conn: &mut Conn, org: &str, orphans: &[&Leased]) -> store::Res
             reason: "a record points to it and no event spoke of it",
             not_before_ms: 0,
             event_seq: None,
+            around: None,
+            missing_in: Some(org.to_owned()),
         }));
     }
     Ok(wanted)

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::condition::When;
 use super::field::Field;
 use super::file::{self, Fault, Faults, Item, Node, Place, Table};
-use super::paths::Paths;
-use super::plan::{Plan, Plans};
+use super::paths::{Paths, Slot};
+use super::plan::{Key, Plan, Plans};
 use super::progress::Progress;
 use super::scope::{Absent, Scope};
 use super::shape::{Shapes, did_you_mean};
@@ -109,10 +109,16 @@ impl Compiler<'_> {
             needs: Vec::new(),
             faults: self.faults,
         };
-        scope.refuse_unknown(record, &["from", "to", "when", "every", "order", "fields"], "a record");
+        scope.refuse_unknown(
+            record,
+            &["from", "to", "adds_to", "when", "every", "order", "related", "contents", "fields"],
+            "a record",
+        );
         let known = self.schema.fields(&to);
         check_object(&to, &record["to"].place, self.schema, &mut scope);
-        let id = scope.slot("id", item, Absent::IsAnError);
+        let key = key(item, record, &mut scope);
+        let related = related(record, &mut scope);
+        let contents = contents(record, &mut scope);
         let deleted = scope.paths.add("deleted");
         let when = record.get("when").map(|item| When::compile(item, &mut scope)).unwrap_or_default();
         let progress = record.get("order").map(|item| Progress::compile(item, &mut scope));
@@ -149,20 +155,89 @@ impl Compiler<'_> {
             }
             fields.push(field);
         }
+        if let Key::Of(object, _) = &key {
+            let (place, field) = (item.place.clone(), "adds_to".to_owned());
+            self.references.push(Reference {
+                place,
+                field,
+                object: object.as_ref().to_owned(),
+                to: Some(to.clone()),
+            });
+        }
         let needs = std::mem::take(&mut scope.needs);
         let paths: Paths = scope.paths;
         let to: Arc<str> = to.into();
         kind.paths = paths;
+        kind.related.extend(related);
+        kind.contents.extend(contents);
         kind.plans.push(Plan {
             sobject: to,
             when,
             needs,
-            id,
+            key,
             deleted,
             fields,
             progress: progress.unwrap_or_default(),
         });
     }
+}
+
+/// The record that is written: the object's own, or that of the object named by `adds_to = { charge = "source" }`.
+fn key(item: &Item, record: &Table, scope: &mut Scope<'_>) -> Key {
+    let Some(adds_to) = record.get("adds_to") else {
+        return Key::Own(scope.slot("id", item, Absent::IsAnError));
+    };
+    let named = match &adds_to.node {
+        Node::Table(table) if table.len() == 1 => table.iter().next(),
+        _ => None,
+    };
+    let path = named.and_then(|(object, path)| Some((object, path, scope.text(path, object)?.to_owned())));
+    match path {
+        Some((object, item, path)) => {
+            Key::Of(object.as_str().into(), scope.slot(&path, item, Absent::IsFine))
+        }
+        None => {
+            let problem = "`adds_to` names an object and where its id is: { charge = \"source\" }".to_owned();
+            scope.fault(&adds_to.place, problem);
+            Key::Own(0)
+        }
+    }
+}
+
+/// What the object names that becomes records of its own.
+fn related(record: &Table, scope: &mut Scope<'_>) -> Vec<(Slot, Arc<str>)> {
+    let items = match record.get("related") {
+        None => Vec::new(),
+        Some(Item { node: Node::List(items), .. }) => items.clone(),
+        Some(other) => {
+            scope.fault(&other.place, "`related` is a list of paths".to_owned());
+            Vec::new()
+        }
+    };
+    let mut found = Vec::new();
+    for item in &items {
+        let Some(path) = scope.text(item, "related").map(str::to_owned) else { continue };
+        let Some(known) = scope.look_up(&path, item) else { continue };
+        let element = scope.shapes.look_up(&scope.object, &format!("{path}.0"));
+        let holds = [Some(known), element.ok()].into_iter().flatten().map(|known| known.holds);
+        match holds.into_iter().find(|holds| scope.shapes.objects().any(|object| object == holds)) {
+            Some(object) => found.push((scope.slot(&path, item, Absent::IsFine), object.into())),
+            None => {
+                scope.fault(&item.place, format!("`{path}` does not lead to an object that can be mapped"))
+            }
+        }
+    }
+    found
+}
+
+/// When what the object is made of is listed. Stripe lists the balance transactions of payouts.
+fn contents(record: &Table, scope: &mut Scope<'_>) -> Option<When> {
+    let item = record.get("contents")?;
+    if scope.object != "payout" {
+        let problem = format!("only a payout has contents that can be listed, not a {}", scope.object);
+        scope.fault(&item.place, problem);
+    }
+    Some(When::compile(item, scope))
 }
 
 /// The object must be there, and have the field that its records are upserted by.

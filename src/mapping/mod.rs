@@ -15,10 +15,15 @@ mod shape;
 mod target;
 mod transform;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde_json::value::RawValue;
+
 pub use file::{Fault, Faults, Place};
+use paths::elements;
 use plan::Plans;
 
 use crate::money;
@@ -47,6 +52,8 @@ pub struct Change {
     pub sobject: Arc<str>,
     /// The Stripe id that the record is upserted by.
     pub external_id: String,
+    /// The object whose record this is, when another one makes it and this change only adds to it.
+    pub adds_to: Option<Parent>,
     /// The event that says it.
     pub event_id: String,
     /// The event's second.
@@ -61,7 +68,7 @@ pub struct Change {
     pub notes: Vec<String>,
 }
 
-/// A record that must exist before another one can point to it.
+/// An object of Stripe's: one whose record must exist before another one can point to it, or one that is to be read.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Parent {
     /// Stripe's name of the kind, like `payment_intent`.
@@ -73,10 +80,19 @@ pub struct Parent {
 /// What an event asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mapped {
-    /// Upserts; none when the event is about nothing we keep.
-    Changes(Vec<Change>),
-    /// The event is written in another API version: the object has to be read in ours.
-    Foreign(Parent),
+    /// Upserts, none when the event is about nothing we keep; and what is to be read beside.
+    Changes(Vec<Change>, Vec<Wish>),
+    /// The event is written in another API version, this one: the object has to be read in ours.
+    Foreign(Parent, String),
+}
+
+/// Something to be read from Stripe, because events do not carry it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// An object that is named by its id and becomes a record of its own: once, unless its record is known.
+    Object(Parent),
+    /// What this object is made of, like the balance transactions of a payout.
+    Contents(Parent),
 }
 
 /// Why an event cannot be mapped. Trying again does not help.
@@ -148,23 +164,90 @@ impl Mapping {
         let event: Event<'_, ObjectHead<'_>> = serde_json::from_str(payload)?;
         let head = &event.data.object;
         let (Some(object), Some(id)) = (head.object.as_deref(), head.id.as_deref()) else {
-            return Ok(Mapped::Changes(Vec::new()));
+            return Ok(Mapped::Changes(Vec::new(), Vec::new()));
         };
         let (Some(kind), Some(name)) = (self.plans.kinds.get(object), self.names.get(object)) else {
-            return Ok(Mapped::Changes(Vec::new()));
+            return Ok(Mapped::Changes(Vec::new(), Vec::new()));
         };
-        if event.api_version.as_deref().is_some_and(|version| version != api_version) && plausible(id) {
-            return Ok(Mapped::Foreign(Parent { object: object.to_owned(), id: id.to_owned() }));
+        let foreign = event.api_version.as_deref().filter(|version| *version != api_version);
+        if let Some(version) = foreign.filter(|_| plausible(id)) {
+            let object = Parent { object: object.to_owned(), id: id.to_owned() };
+            return Ok(Mapped::Foreign(object, version.to_owned()));
         }
         let occasion = Occasion { object: Arc::clone(name), event_id: &event.id, created: event.created };
         let found = kind.paths.read(payload)?;
-        let changes = kind.plans.iter().map(|plan| plan.apply(&occasion, &kind.paths, &found));
-        let changes: Vec<Change> = changes.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        let mut changes = kind.apply(&occasion, &found)?;
+        let mut wishes = Vec::new();
+        for (slot, related) in &kind.related {
+            for named in one_or_each(found.value(*slot)) {
+                let Ok(id) = transform::id(named) else { continue };
+                // Written in full it needs no reading, unless it is not as it should be.
+                let inside = named.starts_with('{').then(|| self.inside(&event, &occasion, related, named));
+                match inside {
+                    Some(Ok(more)) => changes.extend(more),
+                    Some(Err(_)) | None if plausible(&id) => {
+                        wishes.push(Wish::Object(Parent { object: related.as_ref().to_owned(), id }));
+                    }
+                    Some(Err(_)) | None => {}
+                }
+            }
+        }
+        if kind.contents.iter().any(|when| when.holds(&found)) {
+            wishes.push(Wish::Contents(Parent { object: object.to_owned(), id: id.to_owned() }));
+        }
         let parents = changes.iter().flat_map(|change| &change.parents).map(|parent| parent.id.as_str());
         if !changes.iter().map(|change| change.external_id.as_str()).chain(parents).all(plausible) {
             return Err(Error::Identifier);
         }
-        Ok(Mapped::Changes(changes))
+        Ok(Mapped::Changes(changes, wishes))
+    }
+
+    /// The changes that an object inside the event's object makes.
+    fn inside(
+        &self,
+        event: &Event<'_, ObjectHead<'_>>,
+        around: &Occasion<'_>,
+        object: &Arc<str>,
+        text: &str,
+    ) -> Result<Vec<Change>, Error> {
+        let Some(kind) = self.plans.kinds.get(object.as_ref()) else { return Ok(Vec::new()) };
+        let of_its_own = serde_json::to_string(&Inside {
+            id: &event.id,
+            kind: &event.kind,
+            created: event.created,
+            livemode: event.livemode,
+            account: event.account.as_deref(),
+            data: InsideData { object: serde_json::from_str(text)? },
+        })?;
+        let found = kind.paths.read(&of_its_own)?;
+        kind.apply(&Occasion { object: Arc::clone(object), ..*around }, &found)
+    }
+}
+
+/// An event as it would be if it were about the object inside.
+#[derive(Serialize)]
+struct Inside<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a Cow<'a, str>,
+    created: i64,
+    livemode: bool,
+    account: Option<&'a str>,
+    data: InsideData<'a>,
+}
+
+#[derive(Serialize)]
+struct InsideData<'a> {
+    object: &'a RawValue,
+}
+
+/// A value, or the elements of a list.
+fn one_or_each(value: Option<&str>) -> Vec<&str> {
+    match value {
+        Some(list) if list.starts_with('[') => {
+            elements(list).map(|elements| elements.iter().map(|one| one.get()).collect()).unwrap_or_default()
+        }
+        other => other.into_iter().collect(),
     }
 }
 

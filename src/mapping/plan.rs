@@ -7,7 +7,8 @@ use super::condition::When;
 use super::field::Field;
 use super::paths::{Found, Paths, Slot};
 use super::progress::Progress;
-use super::{Change, Error, Occasion};
+use super::transform;
+use super::{Change, Error, Occasion, Parent};
 use crate::salesforce::Fields;
 
 /// The plans by Stripe's name of the object.
@@ -23,6 +24,10 @@ pub(super) struct Kind {
     pub paths: Paths,
     /// The records it becomes.
     pub plans: Vec<Plan>,
+    /// What it names that becomes records of its own: where, and Stripe's name of the kind.
+    pub related: Vec<(Slot, Arc<str>)>,
+    /// When what it is made of is to be listed.
+    pub contents: Vec<When>,
 }
 
 /// How one record is made.
@@ -32,10 +37,19 @@ pub(super) struct Plan {
     pub when: When,
     /// What must be there, and whether it may be null.
     pub needs: Vec<(Slot, bool)>,
-    pub id: Slot,
+    pub key: Key,
     pub deleted: Slot,
     pub fields: Vec<Field>,
     pub progress: Progress,
+}
+
+/// Which record is written.
+#[derive(Clone, Debug)]
+pub(super) enum Key {
+    /// The one that goes by the object's own id.
+    Own(Slot),
+    /// The one of another object, whose id is there. It is only added to.
+    Of(Arc<str>, Slot),
 }
 
 impl Plans {
@@ -73,6 +87,14 @@ impl Plans {
     }
 }
 
+impl Kind {
+    /// The changes of all records that the object becomes.
+    pub(super) fn apply(&self, occasion: &Occasion<'_>, found: &Found<'_>) -> Result<Vec<Change>, Error> {
+        let changes = self.plans.iter().map(|plan| plan.apply(occasion, &self.paths, found));
+        changes.filter_map(Result::transpose).collect()
+    }
+}
+
 impl Plan {
     /// The record's change; nothing when the plan is not meant for this event.
     pub(super) fn apply(
@@ -84,7 +106,16 @@ impl Plan {
         if !self.when.holds(found) {
             return Ok(None);
         }
-        let Some(external_id) = found.text(self.id) else { return Ok(None) };
+        let (external_id, adds_to) = match &self.key {
+            Key::Own(slot) => match found.text(*slot) {
+                Some(id) => (id.into_owned(), None),
+                None => return Ok(None),
+            },
+            Key::Of(object, slot) => match found.value(*slot).map(transform::id) {
+                Some(Ok(id)) => (id.clone(), Some(Parent { object: object.as_ref().to_owned(), id })),
+                Some(Err(_)) | None => return Ok(None),
+            },
+        };
         // Read after its deletion, an object says little more than its id; what the record says of it stays.
         let stub = found.value(self.deleted) == Some("true");
         if !stub {
@@ -92,14 +123,15 @@ impl Plan {
                 let there = if *nullable { found.is_there(*slot) } else { found.value(*slot).is_some() };
                 if !there {
                     let path = paths.name(*slot).to_owned();
-                    return Err(Error::Vanished { id: external_id.into_owned(), path });
+                    return Err(Error::Vanished { id: external_id, path });
                 }
             }
         }
         let mut change = Change {
             object: Arc::clone(&occasion.object),
             sobject: Arc::clone(&self.sobject),
-            external_id: external_id.into_owned(),
+            external_id,
+            adds_to,
             event_id: occasion.event_id.to_owned(),
             created: occasion.created,
             progress: self.progress.of(found),

@@ -5,12 +5,14 @@ use super::paths::{Paths, Slot};
 use super::shape::{Known, Shapes, did_you_mean};
 
 /// What an event says beside its object.
-const EVENT: [(&str, &str); 5] = [
+const EVENT: [(&str, &str); 6] = [
     ("event.id", "text"),
     ("event.type", "text"),
     ("event.created", "time"),
     ("event.livemode", "flag"),
     ("event.account", "text"),
+    // Of what was listed as part of a payout.
+    ("event.payout", "payout"),
 ];
 
 /// What it means when a field that Stripe always writes is not there.

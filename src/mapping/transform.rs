@@ -191,7 +191,8 @@ fn moment(source: &str) -> Result<OffsetDateTime, Unfit> {
     OffsetDateTime::from_unix_timestamp(seconds).map_err(|_error| Unfit::Not("a time"))
 }
 
-fn id(source: &str) -> Result<String, Unfit> {
+/// The id of an object that is written as an id or in full.
+pub(super) fn id(source: &str) -> Result<String, Unfit> {
     if source.starts_with('{') {
         let head: ObjectHead<'_> =
             serde_json::from_str(source).map_err(|_error| Unfit::Not("an object with an id"))?;

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use super::connection::{Conn, on_backend};
 use super::error::Result;
-use super::schema::fetches;
+use super::schema::{fetches, waiting_events};
 
 /// An object to be read from Stripe.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +21,18 @@ pub struct Wanted {
     pub not_before_ms: i64,
     /// The event that cannot be mapped without it; set aside if the object cannot be read.
     pub event_seq: Option<i64>,
+    /// About when it was made, in Stripe's seconds: what was made together can be listed together.
+    pub around: Option<i64>,
+    /// The org in whose outbox its record is missing; once it is there, it need not be read.
+    pub missing_in: Option<String>,
 }
+
+/// What a fetch is called that lists what an object is made of.
+pub fn contents_of(object: &str) -> String {
+    format!("{object}{CONTENTS}")
+}
+
+const CONTENTS: &str = "/contents";
 
 /// A fetch that is due.
 #[derive(Clone, Debug, Queryable)]
@@ -38,8 +49,19 @@ pub struct Due {
     pub attempts: i32,
     /// How often it had been asked for.
     pub wishes: i64,
-    /// The event that cannot be mapped without it.
-    pub event_seq: Option<i64>,
+    /// Why, for people.
+    pub reason: String,
+    /// About when it was made.
+    pub around: Option<i64>,
+    /// The org in whose outbox its record is missing.
+    pub missing_in: Option<String>,
+}
+
+impl Due {
+    /// The kind of the object whose contents are to be listed, if this is such a wish.
+    pub fn contents(&self) -> Option<&str> {
+        self.object.strip_suffix(CONTENTS)
+    }
 }
 
 /// Asks for objects to be read; one that is already asked for is due as the last wish says. Always in the same order, so that two
@@ -57,22 +79,36 @@ pub fn request(conn: &mut Conn, wanted: &[Wanted], now_ms: i64) -> Result<()> {
                 fetches::attempts.eq(0),
                 fetches::due_at.eq(now_ms.max(one.not_before_ms)),
                 fetches::wishes.eq(1_i64),
-                fetches::event_seq.eq(one.event_seq),
+                fetches::around.eq(one.around),
+                fetches::missing_in.eq(&one.missing_in),
             ))
             .on_conflict((fetches::account, fetches::object, fetches::object_id))
             .do_update()
             .set((
                 fetches::wishes.eq(fetches::wishes + 1),
                 fetches::due_at.eq(now_ms.max(one.not_before_ms)),
+                one.missing_in.is_none().then(|| fetches::missing_in.eq(None::<String>)),
             ))
             .execute(c))?;
+        if let Some(seq) = one.event_seq {
+            on_backend!(conn, c => diesel::insert_into(waiting_events::table)
+                .values((
+                    waiting_events::event_seq.eq(seq),
+                    waiting_events::account.eq(&one.account),
+                    waiting_events::object.eq(&one.object),
+                    waiting_events::object_id.eq(&one.object_id),
+                ))
+                .on_conflict_do_nothing()
+                .execute(c))?;
+        }
     }
     Ok(())
 }
 
-/// The next fetches that are due. Reading twice does no harm, so no lease is taken.
-pub fn due(conn: &mut Conn, now_ms: i64, limit: i64) -> Result<Vec<Due>> {
+/// The next fetches that are due, except those of the accounts that pause. Reading twice does no harm, so no lease is taken.
+pub fn due(conn: &mut Conn, paused: &[String], now_ms: i64, limit: i64) -> Result<Vec<Due>> {
     let query = fetches::table
+        .filter(fetches::account.ne_all(paused))
         .filter(fetches::due_at.le(now_ms))
         .order((fetches::due_at, fetches::id))
         .limit(limit)
@@ -83,16 +119,37 @@ pub fn due(conn: &mut Conn, now_ms: i64, limit: i64) -> Result<Vec<Due>> {
             fetches::object_id,
             fetches::attempts,
             fetches::wishes,
-            fetches::event_seq,
+            fetches::reason,
+            fetches::around,
+            fetches::missing_in,
         ));
     Ok(on_backend!(conn, c => query.load(c))?)
 }
 
-/// The object was read, or never will be. One that was asked for again meanwhile stays due: what was read may be older than
-/// the reason to ask.
-pub fn complete(conn: &mut Conn, read: &Due) -> Result<()> {
+/// The object was read, or never will be. Gives the events that waited for it. One that was asked for again meanwhile stays
+/// due, and its events wait on: what was read may be older than the reason to ask.
+pub fn complete(conn: &mut Conn, read: &Due) -> Result<Vec<i64>> {
     let as_read = fetches::table.find(read.id).filter(fetches::wishes.eq(read.wishes));
-    on_backend!(conn, c => diesel::delete(as_read).execute(c))?;
+    if on_backend!(conn, c => diesel::delete(as_read).execute(c))? == 0 {
+        return Ok(Vec::new());
+    }
+    let waiting = waiting_events::table
+        .filter(waiting_events::account.eq(&read.account))
+        .filter(waiting_events::object.eq(&read.object))
+        .filter(waiting_events::object_id.eq(&read.object_id));
+    let events = on_backend!(conn, c => waiting
+        .select(waiting_events::event_seq)
+        .order(waiting_events::event_seq)
+        .load(c))?;
+    on_backend!(conn, c => diesel::delete(waiting).execute(c))?;
+    Ok(events)
+}
+
+/// These were not among what was listed; they are read one by one.
+pub fn read_alone(conn: &mut Conn, ids: &[i64]) -> Result<()> {
+    on_backend!(conn, c => diesel::update(fetches::table.filter(fetches::id.eq_any(ids)))
+        .set(fetches::around.eq(None::<i64>))
+        .execute(c))?;
     Ok(())
 }
 
@@ -108,8 +165,9 @@ pub fn retry_at(conn: &mut Conn, id: i64, due_ms: i64, error: &str) -> Result<()
     Ok(())
 }
 
-/// When the next fetch is due, in milliseconds since 1970.
-pub fn next_due(conn: &mut Conn) -> Result<Option<i64>> {
-    let query = fetches::table.select(diesel::dsl::min(fetches::due_at));
+/// When the next fetch is due, in milliseconds since 1970, except of the accounts that pause.
+pub fn next_due(conn: &mut Conn, paused: &[String]) -> Result<Option<i64>> {
+    let query =
+        fetches::table.filter(fetches::account.ne_all(paused)).select(diesel::dsl::min(fetches::due_at));
     Ok(on_backend!(conn, c => query.first(c))?)
 }

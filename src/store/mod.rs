@@ -14,11 +14,13 @@ mod error;
 pub mod fetches;
 mod group;
 pub mod inbox;
+pub mod notes;
 pub mod outbox;
 mod payload;
 mod schema;
 pub mod standing;
 mod statement;
+pub mod usage;
 
 pub use connection::{Backend, Conn, Store};
 pub use error::{Error, Result};

@@ -83,8 +83,9 @@ diesel::table! {
         attempts -> Integer,
         due_at -> BigInt,
         wishes -> BigInt,
-        event_seq -> Nullable<BigInt>,
         last_error -> Nullable<Text>,
+        around -> Nullable<BigInt>,
+        missing_in -> Nullable<Text>,
     }
 }
 
@@ -132,6 +133,45 @@ diesel::table! {
         subject -> Text,
         detail -> Text,
         hash -> Text,
+    }
+}
+
+diesel::table! {
+    waiting_events (event_seq) {
+        event_seq -> BigInt,
+        account -> Text,
+        object -> Text,
+        object_id -> Text,
+    }
+}
+
+diesel::table! {
+    event_notes (event_seq, note) {
+        event_seq -> BigInt,
+        note -> Text,
+    }
+}
+
+diesel::table! {
+    stripe_usage (account, day) {
+        account -> Text,
+        day -> BigInt,
+        reads -> BigInt,
+        charges -> BigInt,
+    }
+}
+
+diesel::table! {
+    bindings (party, name) {
+        party -> Text,
+        name -> Text,
+        identity -> Text,
+        kind -> Text,
+        key_hash -> Text,
+        bound_at -> BigInt,
+        other -> Nullable<Text>,
+        other_kind -> Nullable<Text>,
+        other_at -> Nullable<BigInt>,
     }
 }
 

@@ -68,6 +68,35 @@ pub struct Fetched {
     pub answered_at: OffsetDateTime,
 }
 
+/// One page of a list, its elements unparsed; newest first.
+#[derive(Debug)]
+pub struct Page {
+    /// The elements.
+    pub data: Vec<Listed>,
+    /// Whether older ones follow.
+    pub has_more: bool,
+    /// When Stripe answered, by its own clock.
+    pub answered_at: OffsetDateTime,
+}
+
+/// An element of a list.
+#[derive(Debug)]
+pub struct Listed {
+    /// Stripe's id.
+    pub id: String,
+    /// The JSON text.
+    pub body: Box<RawValue>,
+}
+
+/// Which balance transactions are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BalanceTransactions<'a> {
+    /// Those that a payout consists of, its own included.
+    Of(&'a str),
+    /// Those that were made in these seconds, both included.
+    Made(i64, i64),
+}
+
 /// The id of a Stripe account, `acct_…`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AccountId(pub String);
@@ -119,7 +148,7 @@ impl Client {
             Verb::Delete => Method::DELETE,
         };
         let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
-        let reply = self.send(method, &path, Some((&request.form, idempotency_key))).await?;
+        let reply = self.send(method, &path, &[], Some((&request.form, idempotency_key))).await?;
         let replayed = reply.headers.get("idempotent-replayed").is_some_and(|value| value == "true");
         Ok(Answer { object: reply.read()?, replayed, request_id: reply.hints.request_id })
     }
@@ -144,30 +173,67 @@ impl Client {
         self.get(&["account"]).await.map(|account: Reference| AccountId(account.id))
     }
 
-    /// Any object by its kind, as in the field `object` of an event (`payment_intent`, `checkout.session`), and id.
+    /// Any object by its kind, as in the field `object` of an event (`payment_intent`, `checkout.session`), and id. What
+    /// would have to be read next is expanded.
     ///
     /// Errors: [`Error::Unaddressable`] for a kind that cannot be read by id.
     pub async fn fetch(&self, object: &str, id: &str) -> Result<Fetched, Error> {
         let path = resource(object).ok_or_else(|| Error::Unaddressable(object.to_owned()))?;
         let path: Vec<&str> = path.split('/').chain([id]).collect();
-        let reply = self.send(Method::GET, &path, None).await?;
-        let date = reply.headers.get(DATE).and_then(|date| date.to_str().ok());
-        let answered_at = date.and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok());
-        match answered_at {
-            Some(answered_at) => Ok(Fetched { body: reply.read()?, answered_at }),
-            None => Err(reply.unreadable("no valid Date header".to_owned())),
+        let query: Vec<_> = expanded(object).iter().map(|field| ("expand[]", (*field).to_owned())).collect();
+        let reply = self.send(Method::GET, &path, &query, None).await?;
+        Ok(Fetched { body: reply.read()?, answered_at: reply.answered_at()? })
+    }
+
+    /// A page of 100 balance transactions, newest first, behind the one with the id `after`.
+    pub async fn balance_transactions(
+        &self,
+        which: BalanceTransactions<'_>,
+        after: Option<&str>,
+    ) -> Result<Page, Error> {
+        #[derive(serde::Deserialize)]
+        struct List {
+            data: Vec<Box<RawValue>>,
+            has_more: bool,
         }
+        let mut query = vec![("limit", "100".to_owned())];
+        match which {
+            BalanceTransactions::Of(payout) => query.push(("payout", payout.to_owned())),
+            BalanceTransactions::Made(from, to) => {
+                query.extend([("created[gte]", from.to_string()), ("created[lte]", to.to_string())]);
+            }
+        }
+        query.extend(after.map(|id| ("starting_after", id.to_owned())));
+        let reply = self.send(Method::GET, &["balance_transactions"], &query, None).await?;
+        let list: List = reply.read()?;
+        let listed = |body: Box<RawValue>| {
+            let reference: Reference =
+                serde_json::from_str(body.get()).map_err(|error| reply.unreadable(describe(&error)))?;
+            Ok(Listed { id: reference.id, body })
+        };
+        let data = list.data.into_iter().map(listed).collect::<Result<_, Error>>()?;
+        Ok(Page { data, has_more: list.has_more, answered_at: reply.answered_at()? })
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, Error> {
-        self.send(Method::GET, path, None).await?.read()
+        self.send(Method::GET, path, &[], None).await?.read()
     }
 
-    async fn send(&self, method: Method, path: &[&str], body: Option<(&Form, &str)>) -> Result<Reply, Error> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<(&Form, &str)>,
+    ) -> Result<Reply, Error> {
         let changes = body.is_some();
+        let mut address = self.address(path)?;
+        if !query.is_empty() {
+            address.query_pairs_mut().extend_pairs(query);
+        }
         let mut request = self
             .http
-            .request(method, self.address(path)?)
+            .request(method, address)
             .bearer_auth(self.key.expose_secret())
             .header("Stripe-Version", &self.version);
         if let Some((form, idempotency_key)) = body {
@@ -228,6 +294,13 @@ impl Reply {
         serde_json::from_slice(&self.body).map_err(|error| self.unreadable(describe(&error)))
     }
 
+    /// When Stripe answered, by its own clock, in whole seconds; for deciding what is newer.
+    fn answered_at(&self) -> Result<OffsetDateTime, Error> {
+        let date = self.headers.get(DATE).and_then(|date| date.to_str().ok());
+        let answered_at = date.and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok());
+        answered_at.ok_or_else(|| self.unreadable("no valid Date header".to_owned()))
+    }
+
     fn unreadable(&self, reason: String) -> Error {
         let request_id = self.hints.request_id.clone();
         Error::Unreadable { status: self.status.as_u16(), reason, request_id }
@@ -255,6 +328,15 @@ fn lost(error: &reqwest::Error, changes: bool) -> Error {
     };
     let outcome_unknown = changes && failure != Failure::Connect;
     Error::Unreachable { failure, outcome_unknown, should_retry: None, request_id: None }
+}
+
+/// What is expanded when an object of this kind is read: the fee of a charge, whether the payment of a session failed.
+fn expanded(object: &str) -> &'static [&'static str] {
+    match object {
+        "charge" | "refund" => &["balance_transaction"],
+        "checkout.session" => &["payment_intent"],
+        _ => &[],
+    }
 }
 
 /// Where objects of a kind live below `/v1`.
@@ -352,7 +434,31 @@ mod tests {
             client(&format!("http://{address}/")).fetch("checkout.session", "cs_test_1").await.unwrap();
         assert_eq!(fetched.body.get(), "{\"amount\": 1.10  }");
         assert_eq!(fetched.answered_at.unix_timestamp(), 1_795_192_946);
-        assert!(requests.recv().unwrap().starts_with("get /v1/checkout/sessions/cs_test_1 "));
+        let asked = requests.recv().unwrap();
+        assert!(
+            asked.starts_with("get /v1/checkout/sessions/cs_test_1?expand%5b%5d=payment_intent "),
+            "{asked}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_page_of_balance_transactions_is_asked_for_by_payout_or_by_time() {
+        let reply = "HTTP/1.1 200 OK\r\nDate: Fri, 20 Nov 2026 16:42:26 GMT\r\nContent-Length: 49\r\n\r\n{\"data\":[{\"id\":\"txn_1\",\"fee\":1}],\"has_more\":true}";
+        for (which, after, expected) in [
+            (BalanceTransactions::Of("po_1"), None, "limit=100&payout=po_1 "),
+            (
+                BalanceTransactions::Made(10, 20),
+                Some("txn_9"),
+                "limit=100&created%5bgte%5d=10&created%5blte%5d=20&starting_after=txn_9 ",
+            ),
+        ] {
+            let (address, requests) = answer_once(reply);
+            let page = client(&format!("http://{address}")).balance_transactions(which, after).await.unwrap();
+            assert!(page.has_more && page.data[0].id == "txn_1", "{page:?}");
+            assert_eq!(page.data[0].body.get(), r#"{"id":"txn_1","fee":1}"#);
+            let asked = requests.recv().unwrap();
+            assert!(asked.starts_with(&format!("get /v1/balance_transactions?{expected}")), "{asked}");
+        }
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ mod request;
 mod requests;
 mod status;
 
-pub use client::{AccountId, Answer, Client, Fetched};
+pub use client::{AccountId, Answer, BalanceTransactions, Client, Fetched, Listed, Page};
 pub use error::{Error, Failure, Rejection};
 pub use request::Request;
 pub use requests::{

@@ -4,9 +4,9 @@
 //! the object has to be read from Stripe. Until then the event's id decides, the same way in every order of arrival.
 //!
 //! A state need not speak of every field: one that names no Opportunity says nothing about the link. Such a field keeps what
-//! the newest state that spoke of it said, so that here, too, the order of arrival makes no difference.
+//! the newest state that spoke of it said, so that here, too, the order of arrival makes no difference. Several objects may
+//! write one record in this way: each field has what was said of it last.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -46,16 +46,8 @@ struct At<'a>(i64, i64, #[serde(borrow)] &'a str);
 /// Merges an arriving state into the known one. Errors: what is stored is no JSON of that form.
 pub fn merge(known: &State, arriving: &State) -> Result<Merged, serde_json::Error> {
     let (known_says, arriving_says) = (Parsed::read(known)?, Parsed::read(arriving)?);
-    let time_and_progress = |state: &State| (state.position.created, state.position.progress);
-    let (arriving_is_newer, undecided) = match time_and_progress(arriving).cmp(&time_and_progress(known)) {
-        Ordering::Greater => (true, false),
-        Ordering::Less => (false, false),
-        Ordering::Equal => {
-            let another = arriving.position.event_id != known.position.event_id;
-            let newer = arriving.position.event_id > known.position.event_id;
-            (newer, another && !known_says.same_state(&arriving_says))
-        }
-    };
+    let arriving_is_newer = arriving.position > known.position;
+    let undecided = known_says.contradicts(position_of(known), &arriving_says, position_of(arriving));
     let (newer, older, newer_says, older_says) = if arriving_is_newer {
         (arriving, known, arriving_says, known_says)
     } else {
@@ -82,13 +74,29 @@ impl<'a> Parsed<'a> {
         Ok(Self { own, carried, spoken_at })
     }
 
-    /// Whether both say the same of the object; which event said it does not count.
-    fn same_state(&self, other: &Self) -> bool {
-        let said = |parsed: &Self| {
-            let fields = parsed.own.iter().filter(|(name, _)| **name != "Last_Event_Id__c");
-            fields.map(|(name, value)| (name.to_string(), value.get().to_owned())).collect::<BTreeMap<_, _>>()
-        };
-        said(self) == said(other)
+    /// Whether two events of one second, equally far, say different things of a field. Which event said it does not count.
+    fn contradicts(&self, at: At<'_>, other: &Self, other_at: At<'_>) -> bool {
+        let tied = |a: At<'_>, b: At<'_>| (a.0, a.1) == (b.0, b.1) && a.2 != b.2;
+        other.spoken(other_at).any(|(name, other_at, other_value)| {
+            name != "Last_Event_Id__c"
+                && self
+                    .of(name, at)
+                    .is_some_and(|(at, value)| tied(at, other_at) && value.get() != other_value.get())
+        })
+    }
+
+    /// All fields, each with the position of the state that spoke of it.
+    fn spoken<'s>(&'s self, at: At<'s>) -> impl Iterator<Item = (&'s str, At<'s>, &'s RawValue)> {
+        let own = self.own.iter().map(move |(name, value)| (*name, at, *value));
+        let carried = self.carried.iter();
+        own.chain(carried.filter_map(|(name, value)| Some((*name, *self.spoken_at.get(name)?, *value))))
+    }
+
+    fn of<'s>(&'s self, name: &str, at: At<'s>) -> Option<(At<'s>, &'s RawValue)> {
+        match self.own.get(name) {
+            Some(value) => Some((at, value)),
+            None => Some((*self.spoken_at.get(name)?, self.carried.get(name)?)),
+        }
     }
 
     /// This newer state, carrying what only the older one, or either before, spoke of.
@@ -157,6 +165,26 @@ mod tests {
             );
             assert_eq!(merged.changed.is_some(), newer);
         }
+    }
+
+    /// A balance transaction says nothing of the charge's other fields, and so contradicts none of them.
+    #[test]
+    fn objects_that_write_one_record_are_compared_field_by_field() {
+        let charge = state(10, 5, "evt_c", r#","Status__c":"Completed""#);
+        let mut fee = state(10, 5, "evt_t", "");
+        fee.fields = r#"{"Fee__c":1.50}"#.to_owned();
+        let both = merge(&charge, &fee).unwrap();
+        assert!(!both.undecided && both.arriving_is_newer);
+        let both = both.changed.unwrap();
+        assert_eq!(both.fields, r#"{"Fee__c":1.50,"Last_Event_Id__c":"evt_c","Status__c":"Completed"}"#);
+        assert_eq!(merge(&fee, &charge).unwrap().changed, Some(both.clone()), "in every order");
+        let late = state(10, 5, "evt_d", r#","Status__c":"Failed""#);
+        assert!(merge(&both, &late).unwrap().undecided, "two events of the charge contradict each other");
+        let older = state(9, 0, "evt_z", r#","Status__c":"Pending""#);
+        assert_eq!(merge(&both, &older).unwrap().changed, None);
+        let newer = state(10, 6, "evt_a", r#","Status__c":"Refunded""#);
+        let fields = merge(&both, &newer).unwrap().changed.unwrap().fields;
+        assert_eq!(fields, r#"{"Fee__c":1.50,"Last_Event_Id__c":"evt_a","Status__c":"Refunded"}"#);
     }
 
     /// Every order of states in which links come, change and go unmentioned ends in the same fields.

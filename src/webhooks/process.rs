@@ -1,21 +1,25 @@
 //! Inbox → mapping → outbox, many events at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::order::{self, State};
 use crate::clock::{Clock, unix_ms};
-use crate::mapping::{Change, Mapped, Mapping};
+use crate::mapping::{Change, Mapped, Mapping, Parent, Wish};
 use crate::metrics::Metrics;
 use crate::store::fetches::{self, Wanted};
 use crate::store::inbox::{self, PendingEvent};
 use crate::store::outbox::{self, Known, NewState, Position};
-use crate::store::{self, Conn, Store};
+use crate::store::{self, Conn, Store, notes, usage};
 use crate::worker::{Bell, Next, Step};
 
 /// Events of one transaction.
 const BATCH_LIMIT: i64 = 256;
+/// What is named by events is read this much later, so that what is named together is read together.
+const GATHERING_MS: i64 = 10_000;
+/// What Stripe counts as a transaction when it says how much may be read.
+const TRANSACTION: &str = "charge";
 
 /// Merges what events say into the outbox.
 #[derive(Clone, Debug)]
@@ -119,6 +123,8 @@ struct Batch {
     events: usize,
     states: Vec<Arriving>,
     wanted: Vec<Wanted>,
+    wishes: Vec<Wished>,
+    notes: Vec<(i64, String)>,
     done_with: Vec<i64>,
     dead: Vec<(i64, String)>,
 }
@@ -131,8 +137,15 @@ fn understand_all(events: &[PendingEvent], mapping: &Mapping, accounts: &BTreeMa
             None => Err(format!("no account `{}` is configured", event.account)),
         };
         match understood {
-            Ok(Understood::States(states)) => batch.states.extend(states),
-            Ok(Understood::Wanted(one)) => batch.wanted.push(one),
+            Ok(Understood::States { states, wishes, notes }) => {
+                batch.states.extend(states);
+                batch.wishes.extend(wishes);
+                batch.notes.extend(notes.into_iter().map(|note| (event.seq, note)));
+            }
+            Ok(Understood::Wanted(one, note)) => {
+                batch.notes.push((event.seq, note));
+                batch.wanted.push(one);
+            }
             Err(reason) => {
                 batch.dead.push((event.seq, reason));
                 continue;
@@ -144,10 +157,12 @@ fn understand_all(events: &[PendingEvent], mapping: &Mapping, accounts: &BTreeMa
 }
 
 fn merge_batch(conn: &mut Conn, batch: Batch, now_ms: i64) -> store::Result<Done> {
-    let Batch { events, states, mut wanted, done_with, dead } = batch;
+    let Batch { events, states, mut wanted, wishes, notes, done_with, dead } = batch;
     inbox::one_at_a_time(conn)?;
     let changes = merge(conn, states, &mut wanted, now_ms)?;
+    wanted.extend(unknown(conn, wishes, now_ms)?);
     fetches::request(conn, &wanted, now_ms)?;
+    notes::add(conn, &notes)?;
     for (seq, reason) in &dead {
         tracing::error!(seq, %reason, "event dead-lettered");
         inbox::dead_letter(conn, *seq, reason)?;
@@ -158,14 +173,29 @@ fn merge_batch(conn: &mut Conn, batch: Batch, now_ms: i64) -> store::Result<Done
 
 /// What an event comes down to.
 enum Understood {
-    States(Vec<Arriving>),
-    Wanted(Wanted),
+    States {
+        states: Vec<Arriving>,
+        wishes: Vec<Wished>,
+        notes: Vec<String>,
+    },
+    /// It is read instead; with what there is to say about it.
+    Wanted(Wanted, String),
+}
+
+/// Something to be read beside, for whom, and about when it was made.
+struct Wished {
+    wish: Wish,
+    account: String,
+    org: String,
+    around: i64,
 }
 
 /// A state on its way into the outbox, and the kind of its object should it have to be read again.
 struct Arriving {
     state: NewState,
     kind: Arc<str>,
+    /// The object that makes the record, when this one only adds to it.
+    adds_to: Option<Parent>,
 }
 
 /// A mapping that panics is a bug; the event waits as a dead letter until it is mended, and holds up nothing.
@@ -177,14 +207,27 @@ fn understand(mapping: &Mapping, event: &PendingEvent, route: &Route) -> Result<
         Err(_panic) => return Err("the mapping panicked".to_owned()),
     };
     match mapped {
-        Mapped::Changes(changes) => {
+        Mapped::Changes(changes, wishes) => {
+            let around = changes.first().map_or(0, |change| change.created);
+            let wished =
+                |wish| Wished { wish, account: event.account.clone(), org: route.org.clone(), around };
+            let wishes = wishes.into_iter().map(wished).collect();
+            let notes = changes.iter().flat_map(|change| {
+                change.notes.iter().map(|note| format!("{} {}: {note}", change.sobject, change.external_id))
+            });
+            let notes = notes.collect();
             let states = changes.into_iter().map(|change| new_state(event, route, change));
-            states.collect::<Result<_, _>>().map(Understood::States).map_err(|error| error.to_string())
+            let states = states.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+            Ok(Understood::States { states, wishes, notes })
         }
-        Mapped::Foreign(object) => {
+        Mapped::Foreign(object, version) => {
+            let note = format!(
+                "written in API version {version}, not {}: {} {} is read from Stripe instead",
+                route.api_version, object.object, object.id
+            );
             let reason = "the event has another API version";
             let wanted = want(&event.account, &object.object, &object.id, reason);
-            Ok(Understood::Wanted(Wanted { event_seq: Some(event.seq), ..wanted }))
+            Ok(Understood::Wanted(Wanted { event_seq: Some(event.seq), ..wanted }, note))
         }
     }
 }
@@ -205,7 +248,7 @@ fn new_state(event: &PendingEvent, route: &Route, change: Change) -> Result<Arri
         parents: serde_json::to_string(&change.parents)?,
         mapping_version: String::new(),
     };
-    Ok(Arriving { state, kind: change.object })
+    Ok(Arriving { state, kind: change.object, adds_to: change.adds_to })
 }
 
 /// Keeps the newest state of each record and merges those that are newer than what is known. Gives how many.
@@ -220,16 +263,28 @@ fn merge(
         by_org.entry(one.state.org.clone()).or_default().push(one);
     }
     let mut merged_in = 0;
-    for (org, arriving) in by_org {
+    for (org, mut arriving) in by_org {
+        // A record is made before anything is added to it.
+        arriving.sort_by_key(|one| one.adds_to.is_some());
         let ids: Vec<&str> = arriving.iter().map(|one| one.state.external_id.as_str()).collect();
         let mut standing: BTreeMap<(String, String), Standing> = outbox::known(conn, &org, &ids)?
             .into_iter()
             .map(|(key, known)| (key, Standing::known(known)))
             .collect();
         let mut touched: BTreeMap<(String, String), NewState> = BTreeMap::new();
-        for Arriving { state, kind } in arriving {
+        let mut charges: BTreeMap<String, i64> = BTreeMap::new();
+        for Arriving { state, kind, adds_to } in arriving {
             let key = (state.sobject.clone(), state.external_id.clone());
             let Some(known) = standing.get(&key) else {
+                if let Some(parent) = adds_to {
+                    let reason = "something speaks of it and no event did";
+                    let wanted_one = want(&state.account, &parent.object, &parent.id, reason);
+                    wanted.push(Wanted { missing_in: Some(org.clone()), ..wanted_one });
+                    continue;
+                }
+                if *kind == *TRANSACTION {
+                    *charges.entry(state.account.clone()).or_default() += 1;
+                }
                 standing.insert(key.clone(), Standing::arrived(&state));
                 touched.insert(key, state);
                 continue;
@@ -243,8 +298,7 @@ fn merge(
                 });
             }
             if let Some(now) = merged.changed {
-                let parents =
-                    if merged.arriving_is_newer { state.parents.clone() } else { known.parents.clone() };
+                let parents = still_parents(&now.fields, [&known.parents, &state.parents])?;
                 let (position, fields, carried) = (now.position, now.fields, now.carried);
                 let state = NewState { position, fields, carried, parents, ..state };
                 standing.insert(key.clone(), Standing::arrived(&state));
@@ -254,8 +308,54 @@ fn merge(
         let states: Vec<NewState> = touched.into_values().collect();
         outbox::merge(conn, &states, now_ms)?;
         merged_in += states.len();
+        for (account, count) in charges {
+            usage::add(conn, &account, now_ms, usage::Used { reads: 0, charges: count })?;
+        }
     }
     Ok(merged_in)
+}
+
+/// The parents that the fields still point to.
+fn still_parents(fields: &str, known: [&str; 2]) -> store::Result<String> {
+    let corrupt = |error: serde_json::Error| store::Error::Corrupt(Box::new(error));
+    let mut parents: Vec<Parent> = Vec::new();
+    for list in known {
+        for parent in serde_json::from_str::<Vec<Parent>>(list).map_err(corrupt)? {
+            let id = serde_json::to_string(&parent.id).map_err(corrupt)?;
+            if !parents.contains(&parent) && fields.contains(&format!(r#"{{"Stripe_Id__c":{id}}}"#)) {
+                parents.push(parent);
+            }
+        }
+    }
+    serde_json::to_string(&parents).map_err(corrupt)
+}
+
+/// The wishes for what is not known yet.
+fn unknown(conn: &mut Conn, wishes: Vec<Wished>, now_ms: i64) -> store::Result<Vec<Wanted>> {
+    let mut named: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for Wished { wish, org, .. } in &wishes {
+        if let Wish::Object(object) = wish {
+            named.entry(org).or_default().push(&object.id);
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for (org, ids) in named {
+        seen.extend(outbox::seen(conn, org, &ids)?.into_iter().map(|id| (org.to_owned(), id)));
+    }
+    let wanted = wishes.into_iter().filter_map(|Wished { wish, account, org, around }| match wish {
+        Wish::Object(object) if seen.contains(&(org.clone(), object.id.clone())) => None,
+        Wish::Object(object) => Some(Wanted {
+            not_before_ms: now_ms + GATHERING_MS,
+            around: Some(around),
+            missing_in: Some(org),
+            ..want(&account, &object.object, &object.id, "an event names it and does not carry it")
+        }),
+        Wish::Contents(of) => {
+            let (object, reason) = (fetches::contents_of(&of.object), "what it is made of is to be listed");
+            Some(want(&account, &object, &of.id, reason))
+        }
+    });
+    Ok(wanted.collect())
 }
 
 /// What stands for a record so far.
@@ -288,5 +388,14 @@ fn second_after(created: i64, now_ms: i64) -> i64 {
 
 fn want(account: &str, object: &str, id: &str, reason: &'static str) -> Wanted {
     let (account, object, object_id) = (account.to_owned(), object.to_owned(), id.to_owned());
-    Wanted { account, object, object_id, reason, not_before_ms: 0, event_seq: None }
+    Wanted {
+        account,
+        object,
+        object_id,
+        reason,
+        not_before_ms: 0,
+        event_seq: None,
+        around: None,
+        missing_in: None,
+    }
 }

@@ -91,7 +91,7 @@ fn every_field_that_is_sent_exists_in_the_org_and_takes_it() {
     let mut sent: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let more: Vec<String> = more().iter().map(ToString::to_string).collect();
     for event in STORY.lines().chain(more.iter().map(String::as_str)) {
-        let Mapped::Changes(changes) = mapping.map(event, API_VERSION).unwrap() else { continue };
+        let Mapped::Changes(changes, _) = mapping.map(event, API_VERSION).unwrap() else { continue };
         for change in changes {
             let fields = fields_of(&change.sobject);
             for (name, value) in change.fields.iter() {

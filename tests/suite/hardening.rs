@@ -49,13 +49,15 @@ async fn a_wish_that_comes_during_the_read_is_kept(bridge: Bridge) {
                 reason: "r",
                 not_before_ms: 0,
                 event_seq: None,
+                around: None,
+                missing_in: None,
             };
             fetches::request(conn, std::slice::from_ref(&want), 0)?;
-            let due = fetches::due(conn, 0, 1)?.remove(0);
+            let due = fetches::due(conn, &[], 0, 1)?.remove(0);
             // Stripe has answered; before the answer is recorded another tie is found.
             fetches::request(conn, &[want], 0)?;
             fetches::complete(conn, &due)?;
-            fetches::due(conn, 0, 1)
+            fetches::due(conn, &[], 0, 1)
         })
         .await
         .unwrap();

@@ -4,6 +4,7 @@
 
 mod api;
 mod architecture;
+mod balance;
 mod bridge;
 mod contract;
 mod delivery;

@@ -52,8 +52,12 @@ fn event(kind: &str, object: &Json) -> String {
 
 fn try_map(mapping: &Mapping, kind: &str, object: &Json) -> Result<Vec<Change>, Error> {
     match mapping.map(&event(kind, object), VERSION)? {
-        Mapped::Changes(changes) => Ok(changes),
-        Mapped::Foreign(parent) => panic!("{parent:?}"),
+        // What is inside is looked at on its own.
+        Mapped::Changes(changes, _) => Ok(changes
+            .into_iter()
+            .filter(|change| object["object"] == *change.object && change.adds_to.is_none())
+            .collect()),
+        Mapped::Foreign(parent, _) => panic!("{parent:?}"),
     }
 }
 

@@ -4,15 +4,57 @@ use super::*;
 
 #[test]
 fn fees_are_in_the_currency_they_were_settled_in() {
+    let changes =
+        json!({"type": "charge", "source": "ch_1", "fee": 4_500, "net": 145_500, "currency": "jpy"});
+    let transaction = object("balance_transaction", changes);
+    let settled = object(
+        "charge",
+        json!({"id": "ch_1", "amount": 1_000, "currency": "usd", "balance_transaction": transaction}),
+    );
+    let Ok(Mapped::Changes(changes, wishes)) = mapping().map(&event("charge.fetched", &settled), VERSION)
+    else {
+        panic!("{settled}")
+    };
+    let of = |sobject: &str, adds: bool| {
+        let found = changes.iter().find(|c| *c.sobject == *sobject && c.adds_to.is_some() == adds);
+        found.unwrap_or_else(|| panic!("{sobject} in {changes:?}"))
+    };
+    let (charge, fees) = (of("Stripe_Charge__c", false), of("Stripe_Charge__c", true));
+    assert_eq!(text(charge, "Amount__c").as_deref(), Some("10.00"));
+    assert_eq!(["Fee__c", "Net__c"].map(|field| text(fees, field).unwrap()), ["4500", "145500"]);
+    assert_eq!(fees.external_id, "ch_1");
+    assert_eq!(fees.fields.iter().count(), 2, "it says nothing else of the charge");
+    assert_eq!(text(of("Stripe_Balance_Transaction__c", false), "Charge__r").as_deref(), Some("ch_1"));
+    assert_eq!(wishes, [], "what is there in full need not be read");
+}
+
+#[test]
+fn what_is_only_named_is_asked_for() {
+    let asked_for = |kind: &str, event_kind: &str, changes: Json| match mapping()
+        .map(&event(event_kind, &object(kind, changes)), VERSION)
+    {
+        Ok(Mapped::Changes(_, wishes)) => wishes,
+        other => panic!("{other:?}"),
+    };
     let transaction =
-        json!({"id": "txn_1", "amount": 150_000, "fee": 4_500, "net": 145_500, "currency": "jpy"});
-    let settled = json!({"amount": 1_000, "currency": "usd", "balance_transaction": transaction});
-    let change = mapped("charge.fetched", &object("charge", settled));
-    let fields =
-        ["Amount__c", "Fee__c", "Net__c", "Balance_Transaction_Id__c"].map(|field| text(&change, field));
-    assert_eq!(fields.map(Option::unwrap), ["10.00", "4500", "145500", "txn_1"]);
-    let unknown_yet = mapped("charge.succeeded", &object("charge", json!({"balance_transaction": null})));
-    assert_eq!(text(&unknown_yet, "Fee__c"), None, "what is not known is not cleared");
+        |id: &str| Wish::Object(Parent { object: "balance_transaction".to_owned(), id: id.to_owned() });
+    let charge = |id: Json| asked_for("charge", "charge.updated", json!({"balance_transaction": id}));
+    assert_eq!(charge(json!("txn_1")), [transaction("txn_1")]);
+    assert_eq!(charge(json!(null)), []);
+    assert_eq!(
+        charge(json!({"id": "txn_1", "object": "balance_transaction"})),
+        [transaction("txn_1")],
+        "in part"
+    );
+    let payout = |kind: &str, automatic: bool, status: &str| {
+        let changes = json!({"id": "po_1", "automatic": automatic, "reconciliation_status": status, "balance_transaction": null, "failure_balance_transaction": null});
+        asked_for("payout", kind, changes)
+    };
+    let contents = [Wish::Contents(Parent { object: "payout".to_owned(), id: "po_1".to_owned() })];
+    assert_eq!(payout("payout.paid", true, "in_progress"), contents);
+    assert_eq!(payout("payout.reconciliation_completed", true, "completed"), contents);
+    assert_eq!(payout("payout.created", true, "in_progress"), []);
+    assert_eq!(payout("payout.paid", false, "not_applicable"), []);
 }
 
 #[test]
@@ -44,7 +86,7 @@ fn numbers_that_are_no_amounts_keep_their_digits() {
     let event = event("x.fetched", &object("balance_transaction", json!({"exchange_rate": 1.5})));
     for (written, expected) in [("1.5", "1.5"), ("0.1234567891", "0.1234567891"), ("1.5e-3", "0.0015")] {
         let event = event.replace(r#""exchange_rate":1.5"#, &format!(r#""exchange_rate":{written}"#));
-        let Ok(Mapped::Changes(changes)) = mapping().map(&event, VERSION) else { panic!("{event}") };
+        let Ok(Mapped::Changes(changes, _)) = mapping().map(&event, VERSION) else { panic!("{event}") };
         assert_eq!(text(&changes[0], "Exchange_Rate__c").as_deref(), Some(expected));
     }
 }
@@ -176,8 +218,11 @@ fn what_has_no_record_asks_for_nothing() {
 fn another_api_version_is_not_trusted() {
     let charge = object("charge", json!({"id": "ch_1"}));
     let old = event("charge.updated", &charge).replace(VERSION, "2020-08-27");
-    let Ok(Mapped::Foreign(object)) = mapping().map(&old, VERSION) else { panic!("an old shape was mapped") };
+    let Ok(Mapped::Foreign(object, version)) = mapping().map(&old, VERSION) else {
+        panic!("an old shape was mapped")
+    };
     assert_eq!((object.object.as_str(), object.id.as_str()), ("charge", "ch_1"));
+    assert_eq!(version, "2020-08-27");
 }
 
 #[test]
