@@ -27,6 +27,7 @@ use crate::store::{self, Store};
 use crate::webhooks::process::{Processor, Route};
 use crate::webhooks::receive::{self, Account, Receiver};
 use crate::webhooks::record::Recorder;
+use crate::webhooks::retain::Retention;
 use crate::worker::{self, Bell, Next, Step};
 use crate::{salesforce, stripe};
 
@@ -91,6 +92,7 @@ pub struct Steps {
     fetcher: Arc<Fetcher>,
     deliveries: Vec<Arc<Delivery>>,
     uses: Arc<UseRecorder>,
+    retention: Arc<Retention>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -149,6 +151,7 @@ impl App {
             )),
             deliveries,
             uses: Arc::new(auth.recorder()),
+            retention: Arc::new(Retention::new(store.clone(), config.retention.events, clock.clone())),
         };
         let receiver = Receiver {
             accounts: accounts(&config),
@@ -360,8 +363,10 @@ impl Steps {
             clock.clone(),
             stop.clone(),
         ));
-        // Nobody rings for it: it looks at the clock.
-        workers.push(worker::spawn(Arc::clone(&self.uses), Bell::default(), clock.clone(), stop.clone()));
+        // Nobody rings for these: they look at the clock.
+        let silent = Bell::default();
+        workers.push(worker::spawn(Arc::clone(&self.uses), silent.clone(), clock.clone(), stop.clone()));
+        workers.push(worker::spawn(Arc::clone(&self.retention), silent, clock.clone(), stop.clone()));
         workers
     }
 
@@ -369,6 +374,7 @@ impl Steps {
         loop {
             let mut worked = run_dry(&*self.processor).await | run_dry(&*self.fetcher).await;
             worked |= run_dry(&*self.uses).await;
+            run_dry(&*self.retention).await;
             for delivery in &self.deliveries {
                 worked |= run_dry(&**delivery).await;
             }

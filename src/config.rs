@@ -40,6 +40,8 @@ pub struct Config {
     pub delivery: DeliveryConfig,
     /// `[auth]`
     pub auth: AuthConfig,
+    /// `[retention]`
+    pub retention: RetentionConfig,
     /// `[log]`
     pub log: LogConfig,
     /// Every key with what may be shown of its value and where it came from.
@@ -161,6 +163,13 @@ pub struct AuthConfig {
     pub source_header: Option<String>,
 }
 
+/// `[retention]`: how long is kept what is not needed any more.
+#[derive(Clone, Debug)]
+pub struct RetentionConfig {
+    /// `events_days`: events that were mapped, and failed attempts.
+    pub events: Duration,
+}
+
 /// `[log]`: what is logged, and how.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
@@ -233,6 +242,8 @@ impl Config {
         };
         let delivery = read_delivery(&mut settings);
         let auth = read_auth(&mut settings);
+        let retention =
+            RetentionConfig { events: days(&mut settings, "retention.events_days", 90, 7..=3_650) };
         let log = read_log(&mut settings);
         for (account, config) in &stripe {
             if !salesforce.contains_key(&config.org) && settings.faults.is_empty() {
@@ -254,7 +265,18 @@ impl Config {
         settings.refuse_unknown();
         if settings.faults.is_empty() {
             let effective = settings.effective;
-            Ok(Self { server, database, stripe, salesforce, mapping, delivery, auth, log, effective })
+            Ok(Self {
+                server,
+                database,
+                stripe,
+                salesforce,
+                mapping,
+                delivery,
+                auth,
+                retention,
+                log,
+                effective,
+            })
         } else {
             Err(Error { faults: settings.faults })
         }
@@ -493,6 +515,10 @@ fn read_path(settings: &mut Settings, key: &str) -> Option<PathBuf> {
 fn number(settings: &mut Settings, key: &str, default: u32, range: std::ops::RangeInclusive<u32>) -> u32 {
     let expected = format!("a whole number from {} to {}", range.start(), range.end());
     settings.read(key, default, &expected, |text| text.parse().ok().filter(|n| range.contains(n)))
+}
+
+fn days(settings: &mut Settings, key: &str, default: u32, range: std::ops::RangeInclusive<u32>) -> Duration {
+    Duration::from_secs(u64::from(number(settings, key, default, range)) * 86_400)
 }
 
 fn seconds(

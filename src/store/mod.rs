@@ -17,6 +17,7 @@ pub mod inbox;
 pub mod notes;
 pub mod outbox;
 mod payload;
+pub mod retention;
 mod schema;
 pub mod standing;
 mod statement;

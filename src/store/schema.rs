@@ -177,3 +177,4 @@ diesel::table! {
 
 diesel::joinable!(inbox -> events (seq));
 diesel::allow_tables_to_appear_in_same_query!(inbox, events, event_objects);
+diesel::allow_tables_to_appear_in_same_query!(outbox, attempts);

@@ -6,4 +6,5 @@ pub mod order;
 pub mod process;
 pub mod receive;
 pub mod record;
+pub mod retain;
 pub mod signature;

@@ -14,6 +14,7 @@ mod mapping;
 mod operators;
 mod postgres;
 mod process;
+mod retention;
 mod signatures;
 mod store;
 mod story;
