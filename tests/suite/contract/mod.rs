@@ -1,4 +1,7 @@
-//! What others rely on: the org's metadata, tables alike on both databases, documented settings.
+//! What others rely on: the API's contract, the org's metadata, tables alike on both databases, documented settings.
+
+mod document;
+mod external_services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,7 +15,7 @@ use paybridge::store::{Backend, Store};
 
 use crate::bridge::{database, settings};
 
-const STORY: &str = include_str!("../fixtures/story.jsonl");
+const STORY: &str = include_str!("../../fixtures/story.jsonl");
 const API_VERSION: &str = "2026-10-28.endive";
 
 fn read(path: impl AsRef<Path>) -> String {
@@ -135,6 +138,18 @@ fn every_field_that_is_sent_exists_in_the_org_and_takes_it() {
             in_the_org.filter(|field| !sent.contains(field) && !beside.contains(&field.as_str())).collect();
         assert!(missing.is_empty(), "{sobject}: nothing fills {missing:?}");
     }
+}
+
+#[test]
+fn the_committed_document_is_the_served_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/paybridge.json");
+    if std::env::var_os("PAYBRIDGE_REFRESH").is_some() {
+        std::fs::write(path, paybridge::api::document()).unwrap();
+    }
+    assert!(
+        read("openapi/paybridge.json") == paybridge::api::document(),
+        "openapi/paybridge.json is not up to date; refresh it with `PAYBRIDGE_REFRESH=1 cargo test contract`"
+    );
 }
 
 #[derive(QueryableByName)]
