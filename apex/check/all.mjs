@@ -1,4 +1,6 @@
+import { checkApex, checkGenerated } from "./apex.mjs";
 import { checkConversion } from "./conversion.mjs";
+import { checkCredentials } from "./credentials.mjs";
 import { checkFields } from "./fields.mjs";
 import { checkModel } from "./model.mjs";
 import { checkObjects } from "./objects.mjs";
@@ -17,6 +19,9 @@ const CHECKS = [
   ["relationships: targets and names", checkRelationships],
   ["record model: the same common fields on every Stripe object", checkModel],
   ["presentation: every field of every object can be seen", checkPresentation],
+  ["credentials: they fit together", checkCredentials],
+  ["contract: what is made from it is current", checkGenerated],
+  ["Apex: parsed twice, names, layout, sharing, tests", checkApex],
   ["permission sets: complete, deployable, no more than needed", checkPermissionSets],
   ["conversion: every component arrives in package.xml", checkConversion],
 ];

@@ -15,6 +15,11 @@ const VIEWER = `${MAIN}/permissionsets/Paybridge_Viewer.permissionset-meta.xml`;
 const listView = (name, object = "Stripe_Charge__c") => `${MAIN}/objects/${object}/listViews/${name}.listView-meta.xml`;
 const LAYOUT = `${MAIN}/layouts/Stripe_Charge__c-Stripe Charge Layout.layout-meta.xml`;
 const REPORT = `${MAIN}/reports/Paybridge/Failed_Payments.report-meta.xml`;
+const apex = (name) => `${MAIN}/classes/${name}.cls`;
+const CREDENTIAL = `${MAIN}/externalCredentials/Paybridge.externalCredential-meta.xml`;
+const NAMED = `${MAIN}/namedCredentials/Paybridge.namedCredential-meta.xml`;
+const REGISTRATION = `${MAIN}/externalServiceRegistrations/Paybridge.externalServiceRegistration-meta.xml`;
+const AGENT = `${MAIN}/permissionsets/Paybridge_Agent.permissionset-meta.xml`;
 const field = (name, object = "Stripe_Charge__c") => `${MAIN}/objects/${object}/fields/${name}.field-meta.xml`;
 
 const replace = (path, from, to) => (root) => {
@@ -65,6 +70,34 @@ const DAMAGES = [
   ["a related list of another parent", replace(LAYOUT, "<relatedList>Stripe_Refund__c.Charge__c<", "<relatedList>Stripe_Refund__c.Payment_Intent__c<"), /Stripe_Refund__c.Payment_Intent__c does not point to Stripe_Charge__c/],
   ["an object without a tab", remove(`${MAIN}/tabs/Stripe_Charge__c.tab-meta.xml`), /there is no tab Stripe_Charge__c[^]*Stripe_Charge__c has no CustomTab/],
   ["a report of a field that does not exist", replace(REPORT, "Stripe_Payment_Intent__c.Decline_Code__c", "Stripe_Payment_Intent__c.Reason__c"), /Stripe_Payment_Intent__c has no field Reason__c/],
+  ["a token from somewhere else", replace(CREDENTIAL, "https://paybridge.example.com/oauth", "https://other.example.com/oauth"), /^FAULT credentials.*\n.*the token comes from https:\/\/other/m],
+  ["an address without encryption", replace(NAMED, "<parameterValue>https:", "<parameterValue>http:"), /with https/],
+  ["a credential that a deploy would refuse", replace(CREDENTIAL, "<parameterType>AuthProtocolVariant<", "<parameterType>AuthParameter<"), /no AuthProtocolVariant/],
+  ["a service without its credential", replace(REGISTRATION, "<namedCredentialReference>Paybridge<", "<namedCredentialReference>PayBridge2<"), /there is no named credential PayBridge2/],
+  ["a registration that is not what the contract says", replace(REGISTRATION, "createcustomer", "createcustomers"), /^FAULT contract.*\n.*npm run generate/m],
+  ["bodies that are not what the contract says", replace(apex("PaybridgeApi"), "public String email;", "public String mail;"), /PaybridgeApi.cls is not what openapi/],
+  ["Apex that is not Apex", replace(apex("PaybridgeInput"), "return", "retrun"), /^FAULT Apex.*\n.*PaybridgeInput.cls:/m],
+  ["a reserved word as a name", (root) => {
+    replace(apex("PaybridgeInput"), "String value)", "String in)")(root);
+    replace(apex("PaybridgeInput"), "isBlank(value)", "isBlank(in)")(root);
+    replace(apex("PaybridgeInput"), "value.trim()", "in.trim()")(root);
+  }, /PaybridgeInput.cls: Unexpected token 'in'/],
+  ["a property that the contract does not have", replace(apex("PaybridgeCreateCustomer"), "body.email", "body.emial"), /CreateCustomerRequest has no emial/],
+  ["an answer's property that the contract does not have", replace(apex("PaybridgeBulk"), "answer.operationStatus", "answer.operationState"), /BulkAnswer has no operationState/],
+  ["an amount that is no text", replace(apex("PaybridgeCreatePaymentIntent"), "PaybridgeInput.amount(amount)", "amount"), /a Decimal does not fit into a String/],
+  ["a path that the contract does not have", replace(apex("PaybridgeCreateCustomer"), "'/v1/customers/bulk'", "'/v1/customers/many'"), /the contract has no \/v1\/customers\/many/],
+  ["a variable that nobody declared", replace(apex("PaybridgeBulk"), "results.addAll(sendChunk(chunk))", "results.addAll(sendChunk(chunks))"), /chunks is not declared/],
+  ["a method with too few arguments", replace(apex("PaybridgeEach"), "make(one)", "make()"), /PaybridgeEach.make takes 1 arguments, not 0/],
+  ["what is private to another class", replace(apex("PaybridgeFailureTasks"), "item.result.problem", "item.attempts"), /PaybridgeJob.Item.attempts is private/],
+  ["Apex laid out in another way", replace(apex("PaybridgeInput"), "    public static", "  public static"), /PaybridgeInput.cls:\d+: not laid out like the rest/],
+  ["Apex without sharing", replace(apex("PaybridgeBulk"), "with sharing ", ""), /PaybridgeBulk.cls: not "with sharing"/],
+  ["records changed for a user who may not", replace(apex("PaybridgeFailureTasks"), "insert as user", "insert"), /records are changed, but not "as user"/],
+  ["a class of another API version", replace(`${apex("PaybridgeInput")}-meta.xml`, "66.0", "60.0"), /API version 60.0, the project has 66.0/],
+  ["a class without its metadata", remove(`${apex("PaybridgeInput")}-meta.xml`), /has no PaybridgeInput.cls-meta.xml/],
+  ["a class that no test names", remove("force-app/tests/classes/PaybridgeInputTest.cls"), /no test names PaybridgeInput/],
+  ["an agent who cannot call", replace(AGENT, "<externalCredentialPrincipal>Paybridge-Org<", "<externalCredentialPrincipal>Paybridge-Main<"), /lacks Paybridge-Org/],
+  ["an agent without an action", replace(AGENT, "<apexClass>PaybridgeCreateCustomer<", "<apexClass>PaybridgeClient<"), /classAccesses lacks PaybridgeCreateCustomer/],
+  ["a viewer without a tab", replace(VIEWER, "<tab>Stripe_Charge__c<", "<tab>Stripe_Refund__c<"), /tabSettings lacks Stripe_Charge__c/],
   ["a required field in a permission set", replace(VIEWER, "<field>Stripe_Charge__c.Status__c<", "<field>Stripe_Charge__c.Stripe_Id__c<"), /^FAULT permission sets.*\n.*Stripe_Charge__c.Stripe_Id__c is a required field/m],
   ["a field permission for no field", replace(VIEWER, "<field>Stripe_Charge__c.Fee__c<", "<field>Stripe_Charge__c.Fees__c<"), /Fees__c is not a field[^]*Fee__c has no field permission/],
   ["a reader that writes", replace(VIEWER, "<editable>false<", "<editable>true<"), /editable must be false/],

@@ -1,7 +1,7 @@
 import { childrenOf, textOf } from "./xml.mjs";
 
-// What each permission set is for. `others`: what it may do with standard objects.
-// `standardFields`: standard fields that have field-level security and are written.
+// What each permission set is for. `others`: what it may do with standard objects. `standardFields`: standard fields that
+// have field-level security and are written. `calls`: whether it may call paybridge. `sees`: whether it has the app.
 const PURPOSES = {
   Paybridge_Integration: {
     own: ["allowCreate", "allowEdit", "allowRead", "viewAllRecords"],
@@ -14,13 +14,25 @@ const PURPOSES = {
       Product2: ["allowCreate", "allowEdit", "allowRead"],
     },
     standardFields: ["Product2.Description"],
+    calls: false,
+    sees: false,
   },
-  Paybridge_Viewer: { own: ["allowRead"], editable: false, others: {}, standardFields: [] },
+  Paybridge_Admin: {
+    own: ["allowCreate", "allowDelete", "allowEdit", "allowRead", "modifyAllRecords", "viewAllRecords"],
+    editable: true,
+    others: { Product2: ["allowEdit", "allowRead"] },
+    standardFields: [],
+    calls: true,
+    sees: true,
+  },
+  Paybridge_Agent: { own: ["allowRead"], editable: false, others: {}, standardFields: [], calls: true, sees: true },
+  Paybridge_Viewer: { own: ["allowRead"], editable: false, others: {}, standardFields: [], calls: false, sees: true },
 };
 
 const RIGHTS = ["allowCreate", "allowDelete", "allowEdit", "allowRead", "modifyAllRecords", "viewAllFields", "viewAllRecords"];
 
-export function checkPermissionSets({ objects, fields, permissionSets }) {
+export function checkPermissionSets(project) {
+  const { objects, fields, permissionSets } = project;
   const faults = [];
   for (const name of Object.keys(PURPOSES)) {
     if (!permissionSets.some((p) => p.name === name)) faults.push(`the permission set ${name} is missing`);
@@ -34,6 +46,7 @@ export function checkPermissionSets({ objects, fields, permissionSets }) {
     }
     checkFieldPermissions(xml, purpose, fields, fault);
     checkObjectPermissions(xml, purpose, objects, fault);
+    checkUse(xml, purpose, project, fault);
   }
   const permissions = permissionSets.reduce((sum, { xml }) => sum + childrenOf(xml, "fieldPermissions").length, 0);
   return { faults, checked: `${permissionSets.length} permission sets, ${permissions} field permissions` };
@@ -69,3 +82,25 @@ function checkObjectPermissions(xml, purpose, objects, fault) {
   }
   for (const name of expected.keys()) if (!names.includes(name)) fault(`${name} has no object permission`);
 }
+
+/** Whoever calls has the credential and every class and screen flow; whoever looks has the app and every tab. */
+function checkUse(xml, { calls, sees }, { components, sources }, fault) {
+  const named = (type) => components.filter((c) => c.xml.name === type);
+  const principals = named("ExternalCredential").flatMap((c) => principalsOf(c.xml).map((p) => `${c.name}-${p}`));
+  const classes = sources.filter((s) => !s.path.startsWith("tests/")).map((s) => s.name);
+  const screens = named("Flow").filter((f) => textOf(f.xml, "processType") === "Flow");
+  for (const [list, part, wanted] of [
+    ["externalCredentialPrincipalAccesses", "externalCredentialPrincipal", calls ? principals : []],
+    ["classAccesses", "apexClass", calls ? classes : []],
+    ["flowAccesses", "flow", calls ? screens.map((f) => f.name) : []],
+    ["applicationVisibilities", "application", sees ? named("CustomApplication").map((a) => a.name) : []],
+    ["tabSettings", "tab", sees ? named("CustomTab").map((t) => t.name) : []],
+  ]) {
+    const listed = childrenOf(xml, list).map((c) => textOf(c, part));
+    for (const name of wanted) if (!listed.includes(name)) fault(`${list} lacks ${name}`);
+    for (const name of listed) if (!wanted.includes(name)) fault(`${list} has ${name}, expected ${wanted.join(", ") || "none"}`);
+  }
+}
+
+export const principalsOf = (credential) =>
+  childrenOf(credential, "externalCredentialParameters").filter((p) => textOf(p, "parameterType") === "NamedPrincipal").map((p) => textOf(p, "parameterName"));

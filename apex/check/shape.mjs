@@ -66,8 +66,12 @@ const EVERY_FIELD = [
 ];
 
 const PERMISSION_SET = group(
+  ["applicationVisibilities", optional(group(["application", name], ["visible", oneOf("true")]))],
+  ["classAccesses", optional(many(group(["apexClass", name], ["enabled", oneOf("true")])))],
   ["description", text(255)],
+  ["externalCredentialPrincipalAccesses", optional(group(["enabled", oneOf("true")], ["externalCredentialPrincipal", text(80)]))],
   ["fieldPermissions", many(group(["editable", bool], ["field", fieldName], ["readable", bool]))],
+  ["flowAccesses", optional(many(group(["enabled", oneOf("true")], ["flow", name])))],
   ["hasActivationRequired", oneOf("false")],
   ["label", text(80)],
   ["objectPermissions", many(group(
@@ -80,6 +84,7 @@ const PERMISSION_SET = group(
     ["viewAllFields", bool],
     ["viewAllRecords", bool],
   ))],
+  ["tabSettings", optional(many(group(["tab", name], ["visibility", oneOf("Visible")])))],
 );
 
 export function checkShape({ objects, fields, permissionSets }) {
