@@ -50,6 +50,18 @@ impl Database {
         tokio::task::spawn_blocking(move || Store::open(&url, 4)).await?.map_err(io::Error::other)
     }
 
+    /// What it takes on the disk.
+    pub(super) fn megabytes(&self) -> io::Result<f64> {
+        fn bytes(path: &Path) -> io::Result<u64> {
+            let metadata = std::fs::symlink_metadata(path)?;
+            if !metadata.is_dir() {
+                return Ok(metadata.len());
+            }
+            std::fs::read_dir(path)?.map(|entry| bytes(&entry?.path())).sum()
+        }
+        Ok(bytes(&self.directory)? as f64 / 1e6)
+    }
+
     /// With the settings that the server has by default: what it says is committed has reached the disk.
     fn start_server(&mut self) -> io::Result<()> {
         let binaries = postgres_binaries().ok_or(io::ErrorKind::NotFound)?;

@@ -1,7 +1,6 @@
 //! How many calls a backlog costs, and how soon a single event is in the org when there is nothing else to do.
 
 use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,10 +8,8 @@ use super::database::{Database, Engine};
 use super::load::{self, Pace};
 use super::process::{fill, processor};
 use super::report::Figure;
-use super::service::{ALL, Org, Service, config};
+use super::service::{ALL, Org, Service};
 use super::{Options, events};
-use crate::app::{App, Background};
-use crate::clock::Clock;
 use crate::sandbox::salesforce::Salesforce;
 use crate::store::outbox;
 use crate::worker::{Next, Step};
@@ -21,6 +18,14 @@ use crate::worker::{Next, Step};
 const SINGLE_EVENTS: usize = 100;
 /// How long the service is left alone before each, so that it is idle again.
 const REST: Duration = Duration::from_millis(20);
+/// What a call takes in the row that shows whether calls overlap.
+const CALL_TAKES: Duration = Duration::from_millis(300);
+/// Calls that are under way at the same time, by default.
+const CALLS_IN_FLIGHT: f64 = 4.0;
+/// Records that one call carries at most.
+const CALL_CARRIES: f64 = 1_000.0;
+/// Counting what is left takes the database some milliseconds.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A record that is not there by then never comes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -29,37 +34,61 @@ pub(super) async fn measure(
     options: &Options,
     progress: impl Fn(&str),
 ) -> io::Result<Vec<Figure>> {
-    let mut figures = backlog(engine, options, &progress).await?;
+    let at_once = drain(engine, options, Duration::ZERO, &progress).await?;
+    let slowly = drain(engine, options, CALL_TAKES, &progress).await?;
+    let possible = CALLS_IN_FLIGHT * CALL_CARRIES / CALL_TAKES.as_secs_f64();
+    let mut figures = vec![
+        Figure::new("calls per 1,000 changed records", "calls", vec![at_once.calls_per_thousand])
+            .at_most(1.2),
+        Figure::new("drained, stand-in on the same cores", "records/s", vec![at_once.per_second]),
+        Figure::new("drained at 300 ms a call", "records/s", vec![slowly.per_second]),
+        Figure::new("drained at 300 ms a call / possible", "", vec![slowly.per_second / possible])
+            .at_least(0.8),
+        Figure::new("at 300 ms a call: calls per 1,000 records", "calls", vec![slowly.calls_per_thousand]),
+    ];
     figures.extend(idle(engine, options, &progress).await?);
     Ok(figures)
 }
 
-async fn backlog(engine: Engine, options: &Options, progress: impl Fn(&str)) -> io::Result<Vec<Figure>> {
+/// What it took to bring a backlog to the org.
+struct Drained {
+    calls_per_thousand: f64,
+    per_second: f64,
+}
+
+/// Customers, payment intents and charges in equal parts wait when the service starts; the org takes `latency` for each call.
+async fn drain(
+    engine: Engine,
+    options: &Options,
+    latency: Duration,
+    progress: impl Fn(&str),
+) -> io::Result<Drained> {
     let database = Database::create(engine, &options.directory)?;
     let (org, stand_in) = org().await?;
     let store = database.open().await?;
     let payments = options.backlog.div_ceil(3);
-    progress(&format!("{} records wait in the outbox", payments * 3));
     fill(&store, (0..payments).flat_map(events::payment)).await?;
-    let processor = processor(store)?;
+    let processor = processor(store.clone())?;
     while processor.step().await == Next::Again {}
-    let config = config(&database, &org)?;
-    let app = tokio::task::spawn_blocking(move || App::assemble(config, Clock::system())).await?;
-    let app = app.map_err(io::Error::other)?;
-    let running =
-        app.start(TcpListener::bind("127.0.0.1:0")?, Background::Stepped).map_err(io::Error::other)?;
+    progress(&format!(
+        "{} records wait in the outbox; a call takes {} ms",
+        payments * 3,
+        latency.as_millis()
+    ));
+    stand_in.set_latency(latency);
+    let _service = Service::start(ALL, &database, &org).await?;
     let begun = Instant::now();
-    running.drain().await;
-    // A record that came to the org before its parent waits a little and travels again.
-    while running.store().read(outbox::counts).await.map_err(io::Error::other)?.pending > 0 {
-        if begun.elapsed() > PATIENCE * 6 {
+    loop {
+        let counts = store.read(outbox::counts).await.map_err(io::Error::other)?;
+        if counts.pending + counts.leased == 0 {
+            break;
+        }
+        if begun.elapsed() > PATIENCE * 30 {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the backlog did not reach the org"));
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        running.drain().await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
     let seconds = begun.elapsed().as_secs_f64();
-    running.stop().await;
     let calls = stand_in.calls().iter().filter(|call| call.subrequests > 0).count();
     let arrived = stand_in.records("Stripe_Charge__c").len();
     stand_in.stop().await;
@@ -67,11 +96,7 @@ async fn backlog(engine: Engine, options: &Options, progress: impl Fn(&str)) -> 
         return Err(io::Error::other(format!("{arrived} of {payments} charges arrived")));
     }
     let records = (payments * 3) as f64;
-    let per_thousand = calls as f64 * 1_000.0 / records;
-    Ok(vec![
-        Figure::new("calls per 1,000 changed records", "calls", vec![per_thousand]).at_most(1.2),
-        Figure::new("drained, stand-in on the same cores", "records/s", vec![records / seconds]),
-    ])
+    Ok(Drained { calls_per_thousand: calls as f64 * 1_000.0 / records, per_second: records / seconds })
 }
 
 async fn idle(engine: Engine, options: &Options, progress: impl Fn(&str)) -> io::Result<Vec<Figure>> {

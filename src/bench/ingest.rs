@@ -46,7 +46,7 @@ pub(super) async fn measure(
         }
     }
     let of = |figure: fn(&Round) -> f64| rounds.iter().map(figure).collect::<Vec<f64>>();
-    let goal = if engine == Engine::Sqlite { 0.4 } else { 0.25 };
+    let goal = if engine == Engine::Sqlite { 0.5 } else { 0.4 };
     Ok(vec![
         Figure::new("verified, not stored", "events/s", of(|r| r.verified.per_second)),
         Figure::new("stored", "events/s", of(|r| r.stored.per_second)),
@@ -78,7 +78,7 @@ fn create(engine: Engine, options: &Options) -> io::Result<Database> {
     Database::create(engine, &options.directory)
 }
 
-async fn until_empty(store: &Store) -> io::Result<()> {
+pub(super) async fn until_empty(store: &Store) -> io::Result<()> {
     while !store.read(inbox::is_empty).await.map_err(io::Error::other)? {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -7,9 +7,11 @@
     reason = "the benchmark divides events by seconds; it never sees an amount"
 )]
 
+mod backlog;
 mod database;
 mod deliver;
 mod events;
+mod growth;
 mod ingest;
 mod latency;
 mod load;
@@ -36,6 +38,10 @@ pub struct Options {
     pub events: usize,
     /// Records that wait for Salesforce, for the row `deliver`.
     pub backlog: usize,
+    /// Records that wait while memory is measured, for the row `backlog`.
+    pub waiting: usize,
+    /// Events that are stored already, for the row `growth`.
+    pub stored: usize,
     /// Where databases are put: a directory on a real disk.
     pub directory: PathBuf,
 }
@@ -53,12 +59,22 @@ enum What {
     Latency,
     Process,
     Deliver,
+    Backlog,
+    Growth,
     Start,
 }
 
 impl Row {
     fn all() -> impl Iterator<Item = Self> {
-        let all = [What::Ingest, What::Latency, What::Process, What::Deliver, What::Start];
+        let all = [
+            What::Ingest,
+            What::Latency,
+            What::Process,
+            What::Deliver,
+            What::Backlog,
+            What::Growth,
+            What::Start,
+        ];
         all.into_iter()
             .flat_map(|what| [Engine::Sqlite, Engine::Postgres].map(|engine| Self { what, engine }))
             .filter(|row| !(row.what == What::Start && row.engine == Engine::Postgres))
@@ -94,6 +110,8 @@ pub async fn run(options: &Options, progress: impl Fn(&str)) -> io::Result<Repor
             What::Latency => latency::measure(row.engine, options, told).await?,
             What::Process => process::measure(row.engine, options, told).await?,
             What::Deliver => deliver::measure(row.engine, options, told).await?,
+            What::Backlog => backlog::measure(row.engine, options, told).await?,
+            What::Growth => growth::measure(row.engine, options, told).await?,
             What::Start => start::measure(row.engine, options, told).await?,
         };
         report.add(&name, figures);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::database::Database;
 use crate::clock::Clock;
-use crate::config::{Config, PREFIX, SALESFORCE_API_VERSION};
+use crate::config::{PREFIX, SALESFORCE_API_VERSION};
 use crate::sandbox::keys::Keys;
 use crate::sandbox::salesforce::{self, Salesforce};
 
@@ -62,8 +62,17 @@ impl Service {
 
     /// What it holds in memory, in MB.
     pub(super) fn memory_mb(&self) -> io::Result<f64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that it ever held in memory, in MB.
+    pub(super) fn most_memory_mb(&self) -> io::Result<f64> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> io::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));
         let kilobytes = line.and_then(|number| number.parse::<f64>().ok());
         kilobytes.map(|kb| kb / 1_024.0).ok_or_else(|| io::Error::other("/proc does not tell the memory"))
     }
@@ -106,11 +115,6 @@ impl Org {
         org.stand_in = Some(Salesforce::start(options).await?);
         Ok(org)
     }
-}
-
-/// For parts of the service that run in this process.
-pub(super) fn config(database: &Database, org: &Org) -> io::Result<Config> {
-    Config::load(None, settings(&database.url, org)).map_err(io::Error::other)
 }
 
 fn settings(database_url: &str, org: &Org) -> Vec<(String, String)> {

@@ -20,8 +20,14 @@ pub(super) struct Options {
     #[arg(long, default_value_t = 40_000, value_parser = at_least_one)]
     events: usize,
     /// Records that wait for Salesforce in the rows `deliver-…`
-    #[arg(long, default_value_t = 5_000, value_parser = at_least_one)]
+    #[arg(long, default_value_t = 50_000, value_parser = at_least_one)]
     backlog: usize,
+    /// Records that wait while memory is measured in the rows `backlog-…`
+    #[arg(long, default_value_t = 1_000_000, value_parser = at_least_one)]
+    waiting: usize,
+    /// Events that are stored already in the rows `growth-…`; a million takes about 3 GB of disk
+    #[arg(long, default_value_t = 1_000_000, value_parser = at_least_one)]
+    stored: usize,
     /// Where the databases are put while it runs; not in memory
     #[arg(long, default_value = "/var/tmp", value_name = "DIR")]
     directory: PathBuf,
@@ -40,8 +46,8 @@ pub(super) enum Part {
 }
 
 pub(super) async fn run(options: Options) -> Result<(), Failure> {
-    let Options { rows, rounds, events, backlog, directory, json } = options;
-    let options = bench::Options { rows, rounds, events, backlog, directory };
+    let Options { rows, rounds, events, backlog, waiting, stored, directory, json } = options;
+    let options = bench::Options { rows, rounds, events, backlog, waiting, stored, directory };
     let report = bench::run(&options, tell).await?;
     print!("{report}");
     if let Some(file) = json {
