@@ -3,7 +3,8 @@
 .DEFAULT_GOAL := help
 # The steps are in the order in which they fail soonest.
 .NOTPARALLEL:
-.PHONY: help test needs fmt clippy doc rust-tests contract apex bench docker-check
+# The contract as released may only grow; see tests/suite/contract/released.rs.
+.PHONY: help test needs fmt clippy doc rust-tests contract release-contract apex bench docker-check
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,6 +34,11 @@ rust-tests: ## Unit tests, then the suite on SQLite and on a PostgreSQL server o
 contract: ## The part of rust-tests that others rely on: OpenAPI document, org metadata, tables, settings
 	@echo "== contract (cargo test contract)"
 	cargo test --locked contract
+
+release-contract: ## At a release: from now on the contract is compared with this one
+	@echo "== contract: released"
+	cargo test --locked --test suite -- contract::the_committed_document contract::released
+	cp openapi/paybridge.json openapi/released.json
 
 # `needs` puts a Node of its own here where the system's is too old.
 NODE_PATH_FIRST = PATH="$(CURDIR)/target/node/node_modules/node/bin:$$PATH"

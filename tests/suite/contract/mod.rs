@@ -2,6 +2,7 @@
 
 mod document;
 mod external_services;
+mod released;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
