@@ -1,7 +1,9 @@
+import { checkActions } from "./actions.mjs";
 import { checkApex, checkGenerated } from "./apex.mjs";
 import { checkConversion } from "./conversion.mjs";
 import { checkCredentials } from "./credentials.mjs";
 import { checkFields } from "./fields.mjs";
+import { checkFlows } from "./flows.mjs";
 import { checkModel } from "./model.mjs";
 import { checkObjects } from "./objects.mjs";
 import { checkPermissionSets } from "./permission_sets.mjs";
@@ -22,6 +24,8 @@ const CHECKS = [
   ["credentials: they fit together", checkCredentials],
   ["contract: what is made from it is current", checkGenerated],
   ["Apex: parsed twice, names, layout, sharing, tests", checkApex],
+  ["actions: found and understood in Flow Builder", checkActions],
+  ["flows: scanned, and all names in them exist", checkFlows],
   ["permission sets: complete, deployable, no more than needed", checkPermissionSets],
   ["conversion: every component arrives in package.xml", checkConversion],
 ];

@@ -2,7 +2,8 @@ import { part, parts, partsOf, rule, textOf } from "./apex_tree.mjs";
 
 /**
  * What a parsed file declares: each class, inner ones as "Outer.Inner", with its `fields` and `methods` by name in lower
- * case, as Apex ignores case. A member is `{ type, isPrivate, isTestVisible, counts }`; `counts` are the numbers of arguments.
+ * case, as Apex ignores case. A member is `{ type, modifiers, isPrivate, isTestVisible, counts, parameters }`; `counts` are
+ * the numbers of arguments that it takes.
  */
 export function classesOf(tree) {
   const classes = new Map();
@@ -44,7 +45,7 @@ function addMethod(described, declared, seen) {
   const count = parametersOf(declared).length;
   const known = described.methods.get(name);
   if (known) known.counts.push(count);
-  else described.methods.set(name, { ...seen, type: textOf(part(declared, "TypeRef")) ?? "void", counts: [count] });
+  else described.methods.set(name, { ...seen, type: textOf(part(declared, "TypeRef")) ?? "void", counts: [count], parameters: parametersOf(declared) });
 }
 
 /** The parameters of a method or constructor: `{ name, type }`. */

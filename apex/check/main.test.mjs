@@ -20,6 +20,7 @@ const CREDENTIAL = `${MAIN}/externalCredentials/Paybridge.externalCredential-met
 const NAMED = `${MAIN}/namedCredentials/Paybridge.namedCredential-meta.xml`;
 const REGISTRATION = `${MAIN}/externalServiceRegistrations/Paybridge.externalServiceRegistration-meta.xml`;
 const AGENT = `${MAIN}/permissionsets/Paybridge_Agent.permissionset-meta.xml`;
+const FLOW = `${MAIN}/flows/Opportunity_Subscription_When_Won.flow-meta.xml`;
 const field = (name, object = "Stripe_Charge__c") => `${MAIN}/objects/${object}/fields/${name}.field-meta.xml`;
 
 const replace = (path, from, to) => (root) => {
@@ -95,6 +96,19 @@ const DAMAGES = [
   ["a class of another API version", replace(`${apex("PaybridgeInput")}-meta.xml`, "66.0", "60.0"), /API version 60.0, the project has 66.0/],
   ["a class without its metadata", remove(`${apex("PaybridgeInput")}-meta.xml`), /has no PaybridgeInput.cls-meta.xml/],
   ["a class that no test names", remove("force-app/tests/classes/PaybridgeInputTest.cls"), /no test names PaybridgeInput/],
+  ["an action without a category", replace(apex("PaybridgeCreateCustomer"), "        category='Paybridge'\n", ""), /^FAULT actions.*\n.*PaybridgeCreateCustomer: the method has no category/m],
+  ["an action that is refused in a screen flow", replace(apex("PaybridgeCreateCustomer"), "        callout=true\n", ""), /does not say callout=true/],
+  ["an input that says nothing", replace(apex("PaybridgeCreateCustomer"), "label='Email' description='Address for receipts and invoices.'", "label='Email'"), /the input email has no label or description/],
+  ["a flow without a fault path", replace(FLOW, "        <faultConnector>\n            <targetReference>Leave_Task</targetReference>\n        </faultConnector>\n", ""), /^FAULT flows.*\n.*MissingFaultPath/m],
+  ["a flow that would begin to bill", replace(FLOW, "<status>Draft<", "<status>Active<"), /starts by itself and is not a draft/],
+  ["a flow that goes nowhere", replace(FLOW, "<targetReference>Has_Price<", "<targetReference>Has_Prize<"), /goes to Has_Prize, which does not exist/],
+  ["a flow that calls an action that does not exist", replace(FLOW, "<actionName>PaybridgeCreateCustomer<", "<actionName>PaybridgeMakeCustomer<"), /there is no action PaybridgeMakeCustomer/],
+  ["a flow that leaves out an input", replace(FLOW, "<name>customerId</name>\n            <value>", "<name>customer</name>\n            <value>"), /has no input customer[^]*needs customerId/],
+  ["a flow that reads an output that does not exist", replace(FLOW, "Create_Customer.stripeId", "Create_Customer.customerId"), /PaybridgeCreateCustomer has no output customerId/],
+  ["a flow that uses a field it does not read", replace(FLOW, "Get_Line.Quantity", "Get_Line.UnitPrice"), /Get_Line does not read UnitPrice/],
+  ["a flow that looks for a field that does not exist", replace(FLOW, "<field>Interval__c<", "<field>Period__c<"), /Stripe_Price__c has no field Period__c/],
+  ["a flow that looks for a status that never occurs", replace(FLOW, "<stringValue>Deleted<", "<stringValue>Gone<"), /Stripe_Customer__c.Status__c is never "Gone"/],
+  ["a flow that a deploy refuses for its label", replace(FLOW, "<pathType>AsyncAfterCommit<", "<label>Later</label>\n            <pathType>AsyncAfterCommit<"), /the asynchronous path has a label/],
   ["an agent who cannot call", replace(AGENT, "<externalCredentialPrincipal>Paybridge-Org<", "<externalCredentialPrincipal>Paybridge-Main<"), /lacks Paybridge-Org/],
   ["an agent without an action", replace(AGENT, "<apexClass>PaybridgeCreateCustomer<", "<apexClass>PaybridgeClient<"), /classAccesses lacks PaybridgeCreateCustomer/],
   ["a viewer without a tab", replace(VIEWER, "<tab>Stripe_Charge__c<", "<tab>Stripe_Refund__c<"), /tabSettings lacks Stripe_Charge__c/],
