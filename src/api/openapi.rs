@@ -9,10 +9,12 @@ use std::sync::LazyLock;
 use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 use utoipa::Modify;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes, SecurityRequirement, SecurityScheme,
+};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::contract_document;
+use super::{Scope, contract_document};
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
     let document = serde_json::to_value(contract_document()).unwrap_or_default();
@@ -49,12 +51,22 @@ impl Modify for Security {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(
-                "An API key, `pb_…`. Creating needs the scope payments:write, reading payments:read.",
+                "An API key, `pb_…`, or an access token. Creating needs the scope payments:write, reading payments:read.",
             ))
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-        document.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+        let scopes = Scopes::from_iter(Scope::ALL.map(|scope| (scope.name(), scope.meaning())));
+        let flow = Flow::ClientCredentials(ClientCredentials::new("/oauth/token", scopes));
+        let description = "The client id and client secret that `paybridge keys create` shows.";
+        let oauth = OAuth2::with_description([flow], description);
+        components.add_security_scheme("clientCredentials", SecurityScheme::OAuth2(oauth));
+        // One of them is enough.
+        document.security = Some(
+            ["bearer", "clientCredentials"]
+                .map(|scheme| SecurityRequirement::new(scheme, Vec::<String>::new()))
+                .to_vec(),
+        );
     }
 }
 

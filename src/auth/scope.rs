@@ -34,6 +34,16 @@ impl Scope {
         Self::ALL.into_iter().find(|scope| scope.name() == name)
     }
 
+    /// For people who choose scopes.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::PaymentsWrite => "create and change at Stripe, and read",
+            Self::PaymentsRead => "read what is at Stripe",
+            Self::OpsRead => "look at queues and dead letters",
+            Self::OpsWrite => "replay dead letters, and look",
+        }
+    }
+
     /// Whether who has this scope may do what `asked` allows: who may write may read.
     pub(super) fn covers(self, asked: Self) -> bool {
         self == asked

@@ -6,6 +6,7 @@ mod api;
 mod architecture;
 mod balance;
 mod bridge;
+mod commands;
 mod contract;
 mod delivery;
 mod hardening;

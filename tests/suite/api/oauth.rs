@@ -16,10 +16,10 @@ use crate::each_backend;
 each_backend!(an_assertion_is_taken_once_and_forgotten_when_it_is_over);
 
 /// The certificate of an org, and the key behind it. Made for this test: `openssl req -x509 -newkey rsa:2048 -nodes -days 36500`.
-const ORG_CERTIFICATE: &str = include_str!("../../fixtures/org.crt");
-const ORG_KEY: &str = include_str!("../../fixtures/org.key");
+const ORG_CERTIFICATE: &str = include_str!("../../fixtures/certificates/org.crt");
+const ORG_KEY: &str = include_str!("../../fixtures/certificates/org.key");
 /// Somebody else's.
-const OTHER_KEY: &str = include_str!("../../fixtures/other.key");
+const OTHER_KEY: &str = include_str!("../../fixtures/certificates/other.key");
 
 const CREDENTIALS: (&str, &str) = ("grant_type", "client_credentials");
 const BEARER: (&str, &str) = ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
