@@ -306,3 +306,52 @@ fn narrowed(known: &Known, asked: Option<&str>) -> Result<Vec<Scope>, Refusal> {
     }
     Ok(scopes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::store::api_keys;
+
+    /// The fastest of many: what it costs when the machine does nothing else.
+    async fn fastest<F: Future>(mut check: impl FnMut() -> F) -> Duration {
+        let mut best = Duration::MAX;
+        for _ in 0..2_000 {
+            let began = Instant::now();
+            check().await;
+            best = best.min(began.elapsed());
+        }
+        best
+    }
+
+    /// Unoptimised, so with much to spare in a release.
+    #[tokio::test]
+    async fn finding_the_caller_costs_no_query_and_next_to_no_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("auth.db").display());
+        let store = Store::open(&SecretString::from(url), 2).unwrap();
+        let clock = Clock::manual(time::OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000));
+        let (key, token) = issue("measured", &Scope::ALL, clock.now(), None).unwrap();
+        let id = key.id.clone();
+        store.write(move |conn| api_keys::create(conn, &key)).await.unwrap();
+        let config = AuthConfig {
+            token_secrets: vec![SecretString::from("0123456789abcdef0123456789abcdef")],
+            audience: "paybridge".to_owned(),
+            token_life: Duration::from_secs(900),
+            requests_per_minute: 1_000_000,
+            failures_per_minute: 60,
+            source_header: None,
+        };
+        let auth = Auth::new(&config, store, clock).unwrap();
+        let key = token.expose_secret();
+        let secret = key.rsplit('_').next().unwrap();
+        let issued = auth.token(Proof::Secret { id: &id, secret }, None, None).await.unwrap();
+        for (what, bearer) in [("API key", key), ("access token", issued.token.expose_secret())] {
+            let took = fastest(|| async { auth.authenticate(bearer, None).await.unwrap() }).await;
+            assert!(took < Duration::from_micros(50), "{what}: {took:?}");
+        }
+    }
+}

@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use paybridge::store::{Backend, Payload, Store, inbox};
@@ -12,28 +12,48 @@ use time::OffsetDateTime;
 
 use crate::bridge::{WEBHOOK_SECRET, database, settings, sign};
 
-struct Service {
+pub struct Service {
     process: Child,
-    address: String,
+    pub address: String,
+    /// Everything it logged so far.
+    pub log: Arc<Mutex<String>>,
 }
 
 impl Service {
     fn start(database_url: &str) -> Self {
+        Self::start_with(database_url, &[])
+    }
+
+    /// With further settings, as environment variables.
+    pub fn start_with(database_url: &str, more: &[(&str, &str)]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_paybridge"))
             .arg("serve")
             .current_dir(std::env::temp_dir())
             .envs(settings(database_url, "http://127.0.0.1:9", "http://127.0.0.1:9"))
             .env("PAYBRIDGE__SERVER__BIND", free.to_string())
+            .envs(more.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("ready"));
-        assert!(ready, "the service did not start");
+        let log = Arc::new(Mutex::new(String::new()));
+        let keep = |line: &str, log: &Mutex<String>| log.lock().unwrap().push_str(&format!("{line}\n"));
+        let ready = lines.by_ref().map_while(Result::ok).any(|line| {
+            keep(&line, &log);
+            line.contains("ready")
+        });
+        assert!(ready, "the service did not start: {}", log.lock().unwrap());
         // Somebody has to read on, or the service would wait for its log.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, address: free.to_string() }
+        let reading = Arc::clone(&log);
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep(&line, &reading)));
+        Self { process, address: free.to_string(), log }
+    }
+
+    /// Waits for its end in good order.
+    pub fn stop(&mut self) {
+        self.signal("-TERM");
+        assert!(self.process.wait().unwrap().success());
     }
 
     fn signal(&self, signal: &str) {

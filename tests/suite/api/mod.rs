@@ -8,6 +8,7 @@ mod limits;
 mod oauth;
 mod outages;
 mod payments;
+mod secrets;
 mod served;
 
 use std::net::TcpListener;
