@@ -2,9 +2,10 @@
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::Date;
 use actix_web::{HttpRequest, HttpResponse, web};
 use tokio::sync::Notify;
 
@@ -160,7 +161,7 @@ pub(super) async fn serve(request: HttpRequest, body: web::Bytes, shared: web::D
     if let Some(call) = shared.state().calls.get_mut(number) {
         call.status = Some(reply.status);
     }
-    respond(&arrival, reply)
+    respond(&arrival, reply, shared.clock.now().into())
 }
 
 /// Faults that are met before anything is looked at.
@@ -319,10 +320,12 @@ fn pretty(value: &serde_json::Value) -> String {
     format!("{value:#}\n")
 }
 
-fn respond(arrival: &Arrival, reply: Reply) -> HttpResponse {
+/// `now` is when Stripe answers by its own clock, the one that `created` comes from.
+fn respond(arrival: &Arrival, reply: Reply, now: SystemTime) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     response.insert_header(("Content-Type", "application/json"));
+    response.insert_header(Date(now.into()));
     response.insert_header(("Request-Id", arrival.request_id.as_str()));
     let version = arrival.version.as_deref().filter(|version| is_version(version));
     response.insert_header(("Stripe-Version", version.unwrap_or(super::events::API_VERSION)));

@@ -1,0 +1,168 @@
+//! Tells events to the real inbox, mapping and merge in many orders at once, and gives what the outbox says afterwards.
+//!
+//! Each order has an account of its own that leads to an org of its own, all in one database; that is the same code on
+//! the same tables as for one order, for the price of a few transactions. What comes after the outbox is left out:
+//! delivery sends a row's fields as they are, so equal rows become equal records.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use paybridge::mapping::Mapping;
+use paybridge::salesforce::schema::Schema;
+use paybridge::store::inbox::{self, NewEvent};
+use paybridge::store::{fetches, outbox};
+use paybridge::webhooks::process::{Processor, Route};
+use paybridge::worker::{Bell, Next, Step};
+use serde_json::{Value, json};
+
+use crate::bridge::Bridge;
+
+pub const API_VERSION: &str = "2026-10-28.endive";
+
+/// An event as it is told.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub id: String,
+    pub object_id: String,
+    kind: String,
+    created: i64,
+    payload: Arc<str>,
+}
+
+/// What the outbox says of a record: everything that an order could change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub position: (i64, i64, String),
+    pub fields: String,
+    pub carried: String,
+    pub parents: String,
+}
+
+/// What one order ends in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The records by object and Stripe id.
+    pub rows: BTreeMap<(String, String), Row>,
+    /// What is to be read from Stripe. Whether a tie is seen may depend on the order; what it comes to must not.
+    pub asked: Vec<String>,
+}
+
+impl Told {
+    pub fn parse(payload: &str) -> Self {
+        let event: Value = serde_json::from_str(payload).unwrap();
+        Self::of(&event)
+    }
+
+    pub fn of(event: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Self {
+            id: text(&event["id"]),
+            object_id: text(&event["data"]["object"]["id"]),
+            kind: text(&event["type"]),
+            created: event["created"].as_i64().unwrap(),
+            payload: event.to_string().into(),
+        }
+    }
+
+    /// An object as it is when it was read from Stripe at this time.
+    pub fn read(object: &Value, created: i64) -> Self {
+        let text = |name: &str| object[name].as_str().unwrap();
+        let kind = format!("{}.fetched", text("object"));
+        Self::of(&json!({
+            "id": format!("fetch_{}", text("id")), "object": "event", "api_version": API_VERSION, "created": created,
+            "type": kind, "livemode": false, "data": {"object": object},
+        }))
+    }
+}
+
+fn mapping() -> Arc<Mapping> {
+    static MAPPING: OnceLock<Arc<Mapping>> = OnceLock::new();
+    let load = || Arc::new(Mapping::load(None, &Schema::package().unwrap()).unwrap());
+    Arc::clone(MAPPING.get_or_init(load))
+}
+
+/// How many events of each order come at once.
+#[derive(Clone, Copy, Debug)]
+pub enum Pace {
+    /// Each is merged into what the database has.
+    OneByOne,
+    /// All are merged in memory first.
+    AtOnce,
+    /// Up to so many, by chance.
+    UpTo(usize),
+}
+
+/// Tells each of `orders` to an org of its own. An event that occurs twice is merged twice, as when two processes took it.
+pub async fn tell(bridge: &Bridge, name: &str, orders: &[Vec<Told>], pace: Pace) -> Vec<End> {
+    // A second account of the same org: within one account the inbox would not let an event in twice.
+    let accounts = |number: usize| [format!("{name} {number}"), format!("{name} {number} again")];
+    let route =
+        |number: usize| Route { org: format!("{name} {number}"), api_version: API_VERSION.to_owned() };
+    let routes = (0..orders.len()).flat_map(|n| accounts(n).map(|account| (account, route(n)))).collect();
+    let (store, clock) = (bridge.store().clone(), bridge.clock.clone());
+    let processor = Processor::new(store, mapping(), routes, clock, Bell::default(), Bell::default());
+    let mut random = fastrand::Rng::with_seed(20_261_125);
+    let mut waiting: Vec<_> = orders.iter().map(|order| (Vec::<&str>::new(), order.iter())).collect();
+    while waiting.iter().any(|(_, left)| left.len() > 0) {
+        let mut batch = Vec::new();
+        for (number, (told, left)) in waiting.iter_mut().enumerate() {
+            let count = match pace {
+                Pace::OneByOne => 1,
+                Pace::AtOnce => left.len(),
+                Pace::UpTo(most) => random.usize(1..=most),
+            };
+            for event in left.by_ref().take(count) {
+                let again = usize::from(told.contains(&event.id.as_str()));
+                told.push(&event.id);
+                batch.push(NewEvent {
+                    account: accounts(number)[again].clone(),
+                    event_id: event.id.clone(),
+                    event_type: event.kind.clone(),
+                    object_id: Some(event.object_id.clone()),
+                    created: event.created,
+                    received_at: 0,
+                    payload: event.payload.to_string(),
+                });
+            }
+        }
+        bridge.store().write(move |conn| inbox::record(conn, &batch).map(|_new| ())).await.unwrap();
+        while processor.step().await == Next::Again {}
+    }
+    let mut ends = Vec::new();
+    for (number, order) in orders.iter().enumerate() {
+        let (org, accounts) = (route(number).org, accounts(number));
+        let ids: Vec<String> = order.iter().map(|event| event.object_id.clone()).collect();
+        ends.push(bridge.store().read(move |conn| end(conn, &org, &accounts, &ids)).await.unwrap());
+    }
+    ends
+}
+
+fn end(
+    conn: &mut paybridge::store::Conn,
+    org: &str,
+    accounts: &[String],
+    ids: &[String],
+) -> paybridge::store::Result<End> {
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let rows = outbox::known(conn, org, &ids)?.into_iter().map(|(key, known)| {
+        let outbox::Known { position, fields, carried, parents } = known;
+        (
+            key,
+            Row {
+                position: (position.created, position.progress, position.event_id),
+                fields,
+                carried,
+                parents,
+            },
+        )
+    });
+    let rows = rows.collect();
+    let mut asked: Vec<_> = fetches::due(conn, i64::MAX, i64::MAX)?
+        .into_iter()
+        .filter(|due| accounts.contains(&due.account))
+        .map(|due| due.object_id)
+        .collect();
+    asked.sort();
+    asked.dedup();
+    Ok(End { rows, asked })
+}
