@@ -9,7 +9,7 @@ use crate::bridge::Bridge;
 const TABLE: &str = include_str!("../fixtures/story.ends.toml");
 
 /// What stands in the table instead of the id and time of a reading.
-const READ: &str = "read";
+pub const READ: &str = "read";
 
 /// The fields of a record that have a value, as text.
 pub type Record = BTreeMap<String, String>;

@@ -8,4 +8,37 @@ mod balance;
 mod bridge;
 mod commands;
 mod contract;
+mod delivery;
 mod ends;
+mod hardening;
+mod journeys;
+mod mapping;
+mod operators;
+mod order;
+mod postgres;
+mod process;
+mod retention;
+mod signatures;
+mod store;
+mod story;
+mod telling;
+mod webhooks;
+
+/// Makes one test for each database out of each name. The list opens a file as its table of contents.
+macro_rules! each_backend {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::bridge::Bridge::start(paybridge::store::Backend::Sqlite).await).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::bridge::Bridge::start(paybridge::store::Backend::Postgres).await).await;
+            })+
+        }
+    };
+}
+pub(crate) use each_backend;

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use paybridge::mapping::Mapping;
 use paybridge::salesforce::schema::Schema;
 use paybridge::store::inbox::{self, NewEvent};
-use paybridge::store::{fetches, outbox};
+use paybridge::store::{Payload, fetches, outbox};
 use paybridge::webhooks::process::{Processor, Route};
 use paybridge::worker::{Bell, Next, Step};
 use serde_json::{Value, json};
@@ -24,9 +24,10 @@ pub const API_VERSION: &str = "2026-10-28.endive";
 pub struct Told {
     pub id: String,
     pub object_id: String,
+    pub api_version: String,
     kind: String,
     created: i64,
-    payload: Arc<str>,
+    payload: Payload,
 }
 
 /// What the outbox says of a record: everything that an order could change.
@@ -43,7 +44,7 @@ pub struct Row {
 pub struct End {
     /// The records by object and Stripe id.
     pub rows: BTreeMap<(String, String), Row>,
-    /// What is to be read from Stripe. Whether a tie is seen may depend on the order; what it comes to must not.
+    /// What is to be read from Stripe because of a tie. Whether one is seen may depend on the order; what it comes to must not.
     pub asked: Vec<String>,
 }
 
@@ -58,9 +59,10 @@ impl Told {
         Self {
             id: text(&event["id"]),
             object_id: text(&event["data"]["object"]["id"]),
+            api_version: text(&event["api_version"]),
             kind: text(&event["type"]),
             created: event["created"].as_i64().unwrap(),
-            payload: event.to_string().into(),
+            payload: Payload::pack(&event.to_string()),
         }
     }
 
@@ -121,48 +123,43 @@ pub async fn tell(bridge: &Bridge, name: &str, orders: &[Vec<Told>], pace: Pace)
                     object_id: Some(event.object_id.clone()),
                     created: event.created,
                     received_at: 0,
-                    payload: event.payload.to_string(),
+                    payload: event.payload.clone(),
                 });
             }
         }
-        bridge.store().write(move |conn| inbox::record(conn, &batch).map(|_new| ())).await.unwrap();
+        for batch in batch.chunks(1_000).map(<[_]>::to_vec) {
+            bridge.store().write(move |conn| inbox::record(conn, &batch)).await.unwrap();
+        }
         while processor.step().await == Next::Again {}
     }
-    let mut ends = Vec::new();
+    let mut ends: Vec<End> = Vec::new();
     for (number, order) in orders.iter().enumerate() {
-        let (org, accounts) = (route(number).org, accounts(number));
+        let org = route(number).org;
         let ids: Vec<String> = order.iter().map(|event| event.object_id.clone()).collect();
-        ends.push(bridge.store().read(move |conn| end(conn, &org, &accounts, &ids)).await.unwrap());
+        let rows = bridge.store().read(move |conn| rows(conn, &org, &ids)).await.unwrap();
+        ends.push(End { rows, asked: Vec::new() });
+    }
+    let asked = bridge.store().read(|conn| fetches::due(conn, &[], i64::MAX, i64::MAX)).await.unwrap();
+    let by_account: BTreeMap<String, usize> =
+        (0..orders.len()).flat_map(|n| accounts(n).map(|account| (account, n))).collect();
+    for due in asked.into_iter().filter(|due| due.reason.contains("contradict")) {
+        if let Some(number) = by_account.get(&due.account) {
+            ends[*number].asked.push(due.object_id);
+        }
     }
     ends
 }
 
-fn end(
+fn rows(
     conn: &mut paybridge::store::Conn,
     org: &str,
-    accounts: &[String],
     ids: &[String],
-) -> paybridge::store::Result<End> {
+) -> paybridge::store::Result<BTreeMap<(String, String), Row>> {
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let rows = outbox::known(conn, org, &ids)?.into_iter().map(|(key, known)| {
         let outbox::Known { position, fields, carried, parents } = known;
-        (
-            key,
-            Row {
-                position: (position.created, position.progress, position.event_id),
-                fields,
-                carried,
-                parents,
-            },
-        )
+        let position = (position.created, position.progress, position.event_id);
+        (key, Row { position, fields, carried, parents })
     });
-    let rows = rows.collect();
-    let mut asked: Vec<_> = fetches::due(conn, i64::MAX, i64::MAX)?
-        .into_iter()
-        .filter(|due| accounts.contains(&due.account))
-        .map(|due| due.object_id)
-        .collect();
-    asked.sort();
-    asked.dedup();
-    Ok(End { rows, asked })
+    Ok(rows.collect())
 }
