@@ -409,6 +409,22 @@ pub fn load_mapping(settings: &MappingConfig) -> Result<Mapping, Error> {
     Ok(Mapping::load(Some((&file.display().to_string(), &text)), &schema)?)
 }
 
+/// What the operators' side needs, without the service: for commands that look and replay beside it. Blocks.
+pub fn operators(config: &Config) -> Result<Ops, Error> {
+    let metrics = Metrics::default();
+    config.salesforce.keys().for_each(|org| drop(metrics.org(org)));
+    Ok(Ops {
+        store: Store::open(&config.database.url, 2)?,
+        clock: Clock::system(),
+        metrics,
+        mapping: Arc::new(load_mapping(&config.mapping)?),
+        accounts: Arc::new(routes(config)),
+        inbox: Bell::default(),
+        outbox: Bell::default(),
+        asking: Arc::default(),
+    })
+}
+
 fn accounts(config: &Config) -> BTreeMap<String, Account> {
     let account = |settings: &crate::config::StripeConfig| Account {
         webhook_secrets: settings.webhook_secrets.clone(),

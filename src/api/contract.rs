@@ -11,8 +11,8 @@ fn contract() -> Value {
 #[test]
 fn every_field_that_is_read_is_described() {
     let contract = contract();
-    let read = |read: &dyn Fn(&mut fields::Fields)| {
-        let mut fields = fields::Fields::parse(b"{}").unwrap();
+    let read = |read: &dyn Fn(&mut Fields)| {
+        let mut fields = Fields::parse(b"{}").unwrap();
         read(&mut fields);
         fields.known_names()
     };
@@ -26,6 +26,10 @@ fn every_field_that_is_read_is_described() {
         .collect();
     bodies
         .push(("SubscriptionItemRequest".to_owned(), read(&|fields| drop(subscriptions::read_item(fields)))));
+    let replay = read(&|fields| drop(ops::requests::read_replay(fields, |_| None)));
+    bodies.push((schema_of("replayDeadLetters"), replay));
+    let discard = read(&|fields| drop(ops::requests::read_reason(fields)));
+    bodies.push((schema_of("discardDeadLetter"), discard));
     for (schema, mut known) in bodies {
         let properties = contract["components"]["schemas"][&schema]["properties"].as_object().unwrap();
         let mut described: Vec<_> = properties.keys().map(String::as_str).collect();

@@ -16,7 +16,7 @@ const MOST_MEMBERS: usize = 100;
 
 /// The fields of one JSON object that nobody has asked for yet.
 #[derive(Debug)]
-pub(super) struct Fields {
+pub(crate) struct Fields {
     /// Where the object is: empty, or like `items[0].`.
     place: String,
     left: Vec<(String, Box<RawValue>)>,
@@ -25,13 +25,13 @@ pub(super) struct Fields {
 }
 
 /// A word that a field may hold, and what it stands for.
-pub(super) type Words<T> = [(&'static str, T)];
+pub(crate) type Words<T> = [(&'static str, T)];
 
 impl Fields {
     /// The fields of a body.
     ///
     /// Errors: 400 `invalid_json` when it is not a JSON object.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
         let object: Object = serde_json::from_slice(body).map_err(|error| {
             let place = format!("line {} column {}", error.line(), error.column());
             Problem::new(Code::InvalidJson, format!("not a JSON object; see {place}"))
@@ -58,7 +58,7 @@ impl Fields {
     /// What the fields make, if nothing was wrong with them.
     ///
     /// Errors: 422 `invalid_request` with all faults, unknown fields among them.
-    pub(super) fn finish<T>(mut self, made: Option<T>) -> Result<T, Problem> {
+    pub(crate) fn finish<T>(mut self, made: Option<T>) -> Result<T, Problem> {
         self.refuse_unknown();
         match made {
             Some(made) if self.faults.is_empty() => Ok(made),
@@ -72,7 +72,7 @@ impl Fields {
     }
 
     /// Notes that something is wrong with a field.
-    pub(super) fn fault(
+    pub(crate) fn fault(
         &mut self,
         name: &str,
         problem: impl Into<String>,
@@ -93,13 +93,13 @@ impl Fields {
     }
 
     /// Notes that a field is missing.
-    pub(super) fn missing(&mut self, name: &str, expected: &str, example: &str) {
+    pub(crate) fn missing(&mut self, name: &str, expected: &str, example: &str) {
         self.fault(name, "is required", Some(expected), Some(example));
     }
 
     /// The fields that were asked for, in that order.
     #[cfg(test)]
-    pub(super) fn known_names(&self) -> Vec<&'static str> {
+    pub(crate) fn known_names(&self) -> Vec<&'static str> {
         self.known.clone()
     }
 
@@ -140,7 +140,7 @@ impl Fields {
     }
 
     /// Text of at most `longest` characters.
-    pub(super) fn text(&mut self, name: &'static str, longest: usize, example: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, name: &'static str, longest: usize, example: &str) -> Option<String> {
         let text: String = self.typed(name, "text", example)?;
         let length = text.chars().count();
         if length > longest {
@@ -168,12 +168,12 @@ impl Fields {
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&mut self, name: &'static str) -> Option<bool> {
+    pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
         self.typed(name, "true or false", "true")
     }
 
     /// A whole number in `range`. `3.0` is taken for 3: Flow's numbers are decimals.
-    pub(super) fn whole(&mut self, name: &'static str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
+    pub(crate) fn whole(&mut self, name: &'static str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
         let value = self.raw(name)?;
         let text = value.get();
         let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
@@ -192,7 +192,7 @@ impl Fields {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(&mut self, name: &'static str, words: &Words<T>) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&mut self, name: &'static str, words: &Words<T>) -> Option<T> {
         let example = words.first().map_or("", |(word, _)| word);
         let text: String = self.typed(name, "text", example)?;
         let found = words.iter().find(|(word, _)| *word == text);

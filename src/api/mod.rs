@@ -36,9 +36,11 @@ use utoipa::OpenApi;
 use action::Resource;
 pub use answer::{RequestId, answer};
 pub use auth::authenticate;
+pub(crate) use fields::Fields;
 use openapi::Security;
 pub use openapi::document;
 pub use problem::{Body as ProblemBody, Code, FieldProblem, Problem};
+pub(crate) use request::JsonBody;
 
 use crate::auth::Auth;
 pub use crate::auth::{Caller, Scope, issue, issue_known};

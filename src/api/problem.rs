@@ -156,6 +156,8 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", 415, "The body must be JSON", false;
     /// Fields are missing, unknown or wrong; `errors` names them.
     InvalidRequest = "invalid_request", 422, "The request is not valid", false;
+    /// Today's mapping makes no record of it.
+    NotReplayable = "not_replayable", 422, "The dead letter cannot be replayed", false;
     /// The header names a Stripe account that is not configured.
     UnknownAccount = "unknown_account", 422, "The Stripe account is not configured here", false;
     /// Stripe refused what we passed on.

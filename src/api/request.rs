@@ -16,11 +16,11 @@ pub(super) const BODY_LIMIT: usize = 1024 * 1024;
 
 /// The bytes of a JSON body, not parsed yet.
 #[derive(Debug)]
-pub(super) struct JsonBody(web::Bytes);
+pub(crate) struct JsonBody(web::Bytes);
 
 impl JsonBody {
     /// Errors: 400 `invalid_json`.
-    pub(super) fn fields(&self) -> Result<Fields, Problem> {
+    pub(crate) fn fields(&self) -> Result<Fields, Problem> {
         Fields::parse(&self.0)
     }
 }

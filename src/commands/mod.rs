@@ -43,7 +43,7 @@ enum Command {
     Migrate,
     /// Say everything that is wrong with the configuration, or what is in effect
     Check(check::Options),
-    /// What was given up: list it, replay it
+    /// What was given up: look at it, try it again, set it aside
     #[command(subcommand)]
     DeadLetters(dead_letters::Action),
     /// The keys by which callers of the API are known
@@ -106,7 +106,9 @@ pub async fn run(arguments: Arguments, environment: Vec<(String, String)>) -> Ex
             Ok(())
         }
         Some(Command::Healthcheck(options)) => healthcheck::run(&options).await,
-        Some(Command::DeadLetters(action)) => with(load(), |config| dead_letters::run(config, action)).await,
+        Some(Command::DeadLetters(action)) => {
+            with(load(), |config| dead_letters::run(config, action, actor)).await
+        }
         Some(Command::Bench(options)) => bench::run(options).await,
         Some(Command::BenchService { part }) => with(load(), |config| bench::serve_part(config, part)).await,
     };

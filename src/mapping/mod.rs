@@ -25,6 +25,7 @@ use serde_json::value::RawValue;
 pub use file::{Fault, Faults, Place};
 use paths::elements;
 use plan::Plans;
+use sha2::{Digest, Sha256};
 
 use crate::money;
 use crate::salesforce::Fields;
@@ -41,6 +42,7 @@ const DEFAULT_NAME: &str = "default mapping";
 pub struct Mapping {
     plans: Plans,
     names: BTreeMap<String, Arc<str>>,
+    version: Arc<str>,
 }
 
 /// One upsert of one Salesforce record.
@@ -149,7 +151,12 @@ impl Mapping {
         let files: Vec<_> = [(DEFAULT_NAME, DEFAULT)].into_iter().chain(own).collect();
         let plans = compile::compile(&files, schema)?;
         let names = plans.kinds.keys().map(|name| (name.clone(), name.as_str().into())).collect();
-        Ok(Self { plans, names })
+        Ok(Self { plans, names, version: version(&files).into() })
+    }
+
+    /// Names this mapping: the program's version and a hash of the files' text.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// The Salesforce objects that are written, each after those that its records can point to.
@@ -249,6 +256,14 @@ fn one_or_each(value: Option<&str>) -> Vec<&str> {
         }
         other => other.into_iter().collect(),
     }
+}
+
+fn version(files: &[(&str, &str)]) -> String {
+    let mut hash = Sha256::new();
+    for (_, text) in files {
+        hash.update(text);
+    }
+    format!("{}-{}", env!("CARGO_PKG_VERSION"), &hex::encode(hash.finalize())[..8])
 }
 
 /// Stripe's ids have at most 255 characters; the databases and Salesforce take no others.

@@ -3,16 +3,21 @@
 //! It reads what the journey left behind, and puts back onto its way what had been given up. It must not call Stripe or
 //! Salesforce.
 
+pub mod dead_letters;
 pub mod metrics;
+mod remake;
+pub(crate) mod requests;
 pub mod status;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::web;
+use time::format_description::well_known::Rfc3339;
 use utoipa::OpenApi;
 
-use crate::clock::{Clock, unix_ms};
+use crate::api::Caller;
+use crate::clock::{Clock, from_unix_ms, unix_ms};
 use crate::mapping::Mapping;
 use crate::metrics::Metrics;
 use crate::store::{Backend, Store};
@@ -45,10 +50,28 @@ impl Ops {
         unix_ms(self.clock.now())
     }
 
+    /// The Stripe accounts whose affairs a caller may see; none means all.
+    fn accounts_of(&self, caller: &Caller) -> Option<Vec<String>> {
+        let bound = caller.account.is_some() || caller.org.is_some();
+        let may = |name: &String, route: &Route| {
+            caller.account.as_ref().is_none_or(|only| only == name)
+                && caller.org.as_ref().is_none_or(|only| *only == route.org)
+        };
+        bound.then(|| {
+            let mine = self.accounts.iter().filter(|(name, route)| may(name, route));
+            mine.map(|(name, _)| name.clone()).collect()
+        })
+    }
+
     /// The orgs that records go to.
     fn orgs(&self) -> Vec<String> {
         self.metrics.orgs().iter().map(|org| org.name.clone()).collect()
     }
+}
+
+/// Milliseconds since 1970 as RFC 3339.
+fn written(at_ms: i64) -> Option<String> {
+    from_unix_ms(at_ms).format(&Rfc3339).ok()
 }
 
 /// How the database is called.
@@ -60,7 +83,15 @@ fn backend_name(backend: Backend) -> &'static str {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(status::get_status))]
+#[openapi(paths(
+    status::get_status,
+    requests::list_dead_letters,
+    requests::get_dead_letter,
+    requests::preview_dead_letter,
+    requests::replay_dead_letter,
+    requests::replay_dead_letters,
+    requests::discard_dead_letter,
+))]
 struct Contract;
 
 /// The paths of the contract that are served here.
@@ -70,5 +101,22 @@ pub fn paths() -> utoipa::openapi::OpenApi {
 
 /// The routes below `/v1`; whoever adds them authenticates.
 pub fn routes(app: &mut web::ServiceConfig) {
-    app.service(web::resource("/status").route(web::get().to(status::get_status)));
+    app.service(web::resource("/status").route(web::get().to(status::get_status)))
+        .service(web::resource("/dead-letters").route(web::get().to(requests::list_dead_letters)))
+        .service(web::resource("/dead-letters/replay").route(web::post().to(requests::replay_dead_letters)))
+        .service(
+            web::resource("/dead-letters/{deadLetterId}").route(web::get().to(requests::get_dead_letter)),
+        )
+        .service(
+            web::resource("/dead-letters/{deadLetterId}/preview")
+                .route(web::get().to(requests::preview_dead_letter)),
+        )
+        .service(
+            web::resource("/dead-letters/{deadLetterId}/replay")
+                .route(web::post().to(requests::replay_dead_letter)),
+        )
+        .service(
+            web::resource("/dead-letters/{deadLetterId}/discard")
+                .route(web::post().to(requests::discard_dead_letter)),
+        );
 }

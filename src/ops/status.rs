@@ -5,9 +5,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::metrics::age_seconds;
-use super::{Ops, backend_name};
+use super::{Ops, backend_name, written};
 use crate::api::{Caller, Problem, ProblemBody, RequestId, Scope};
-use crate::clock::from_unix_ms;
 use crate::store::standing::WaitingFor;
 
 /// How the service is doing now.
@@ -174,9 +173,4 @@ fn org_status(ops: &Ops, name: &str, waits: WaitingFor, now_ms: i64) -> OrgStatu
         requests_allowed: budget.map(|budget| budget.limit),
         requests_left: budget.map(|budget| budget.left),
     }
-}
-
-/// Milliseconds since 1970 as RFC 3339.
-pub(super) fn written(at_ms: i64) -> Option<String> {
-    from_unix_ms(at_ms).format(&time::format_description::well_known::Rfc3339).ok()
 }

@@ -517,8 +517,33 @@ pub fn dead_letters(conn: &mut Conn, limit: i64) -> Result<Vec<DeadLetter>> {
 
 /// Makes a dead or discarded row due again with its attempts reset; the reason is kept. Says whether there was one.
 pub fn replay(conn: &mut Conn, id: i64, now_ms: i64) -> Result<bool> {
-    let given_up = outbox::table.find(id).filter(outbox::state.eq_any(["dead", "discarded"]));
-    let rows = on_backend!(conn, c => diesel::update(given_up)
+    replay_as(conn, id, None, "", now_ms)
+}
+
+/// [`replay`], with a state that was made anew if there is one. `note` says who asked for it.
+pub fn replay_as(
+    conn: &mut Conn,
+    id: i64,
+    remade: Option<&NewState>,
+    note: &str,
+    now_ms: i64,
+) -> Result<bool> {
+    let given_up = || outbox::table.find(id).filter(outbox::state.eq_any(["dead", "discarded"]));
+    if let Some(state) = remade {
+        on_backend!(&mut *conn, c => diesel::update(given_up())
+            .set((
+                outbox::created.eq(state.position.created),
+                outbox::progress.eq(state.position.progress),
+                outbox::event_id.eq(&state.position.event_id),
+                outbox::fields.eq(&state.fields),
+                outbox::carried.eq(&state.carried),
+                outbox::parents.eq(&state.parents),
+                outbox::mapping_version.eq(&state.mapping_version),
+                outbox::version.eq(outbox::version + 1),
+            ))
+            .execute(c))?;
+    }
+    let rows = on_backend!(conn, c => diesel::update(given_up())
         .set((
             outbox::state.eq("pending"),
             outbox::attempts.eq(0),
@@ -527,7 +552,7 @@ pub fn replay(conn: &mut Conn, id: i64, now_ms: i64) -> Result<bool> {
         ))
         .execute(c))?;
     if rows == 1 {
-        note(conn, id, Ended::Replayed, "", now_ms)?;
+        self::note(conn, id, Ended::Replayed, note, now_ms)?;
     }
     Ok(rows == 1)
 }

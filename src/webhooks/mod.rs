@@ -7,4 +7,5 @@ pub mod process;
 pub mod receive;
 pub mod record;
 pub mod retain;
+pub mod retell;
 pub mod signature;

@@ -172,7 +172,7 @@ fn merge_batch(conn: &mut Conn, batch: Batch, now_ms: i64) -> store::Result<Done
 }
 
 /// What an event comes down to.
-enum Understood {
+pub(super) enum Understood {
     States {
         states: Vec<Arriving>,
         wishes: Vec<Wished>,
@@ -183,7 +183,7 @@ enum Understood {
 }
 
 /// Something to be read beside, for whom, and about when it was made.
-struct Wished {
+pub(super) struct Wished {
     wish: Wish,
     account: String,
     org: String,
@@ -191,15 +191,19 @@ struct Wished {
 }
 
 /// A state on its way into the outbox, and the kind of its object should it have to be read again.
-struct Arriving {
-    state: NewState,
+pub(super) struct Arriving {
+    pub(super) state: NewState,
     kind: Arc<str>,
     /// The object that makes the record, when this one only adds to it.
-    adds_to: Option<Parent>,
+    pub(super) adds_to: Option<Parent>,
 }
 
 /// A mapping that panics is a bug; the event waits as a dead letter until it is mended, and holds up nothing.
-fn understand(mapping: &Mapping, event: &PendingEvent, route: &Route) -> Result<Understood, String> {
+pub(super) fn understand(
+    mapping: &Mapping,
+    event: &PendingEvent,
+    route: &Route,
+) -> Result<Understood, String> {
     let payload =
         event.payload.unpack().map_err(|error| format!("the stored event cannot be read: {error}"))?;
     let mapped = match catch_unwind(AssertUnwindSafe(|| mapping.map(&payload, &route.api_version))) {
@@ -216,7 +220,7 @@ fn understand(mapping: &Mapping, event: &PendingEvent, route: &Route) -> Result<
                 change.notes.iter().map(|note| format!("{} {}: {note}", change.sobject, change.external_id))
             });
             let notes = notes.collect();
-            let states = changes.into_iter().map(|change| new_state(event, route, change));
+            let states = changes.into_iter().map(|change| new_state(event, route, mapping, change));
             let states = states.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
             Ok(Understood::States { states, wishes, notes })
         }
@@ -232,7 +236,12 @@ fn understand(mapping: &Mapping, event: &PendingEvent, route: &Route) -> Result<
     }
 }
 
-fn new_state(event: &PendingEvent, route: &Route, change: Change) -> Result<Arriving, serde_json::Error> {
+fn new_state(
+    event: &PendingEvent,
+    route: &Route,
+    mapping: &Mapping,
+    change: Change,
+) -> Result<Arriving, serde_json::Error> {
     for note in &change.notes {
         tracing::info!(event.id = %change.event_id, external_id = %change.external_id, "mapping: {note}");
     }
@@ -246,7 +255,7 @@ fn new_state(event: &PendingEvent, route: &Route, change: Change) -> Result<Arri
         fields: change.fields.to_json()?,
         carried: "{}".to_owned(),
         parents: serde_json::to_string(&change.parents)?,
-        mapping_version: String::new(),
+        mapping_version: mapping.version().to_owned(),
     };
     Ok(Arriving { state, kind: change.object, adds_to: change.adds_to })
 }
@@ -289,18 +298,14 @@ fn merge(
                 touched.insert(key, state);
                 continue;
             };
-            let merged = order::merge(&known.state, &Standing::arrived(&state).state)
-                .map_err(|error| store::Error::Corrupt(Box::new(error)))?;
-            if merged.undecided {
+            let met = known.meet(&state)?;
+            if met.undecided {
                 wanted.push(Wanted {
                     not_before_ms: second_after(state.position.created, now_ms),
                     ..want(&state.account, &kind, &state.external_id, "two events of one second contradict")
                 });
             }
-            if let Some(now) = merged.changed {
-                let parents = still_parents(&now.fields, [&known.parents, &state.parents])?;
-                let (position, fields, carried) = (now.position, now.fields, now.carried);
-                let state = NewState { position, fields, carried, parents, ..state };
+            if let Some(state) = met.changed {
                 standing.insert(key.clone(), Standing::arrived(&state));
                 touched.insert(key, state);
             }
@@ -359,18 +364,42 @@ fn unknown(conn: &mut Conn, wishes: Vec<Wished>, now_ms: i64) -> store::Result<V
 }
 
 /// What stands for a record so far.
-struct Standing {
+pub(super) struct Standing {
     state: State,
     parents: String,
 }
 
+/// What comes of a state that stands and one that arrives.
+pub(super) struct Met {
+    /// What stands now, if it is something else than before.
+    pub(super) changed: Option<NewState>,
+    /// Whether it is built on the arriving one.
+    pub(super) arriving_is_newer: bool,
+    /// The payloads cannot tell which is newer.
+    pub(super) undecided: bool,
+}
+
 impl Standing {
-    fn known(known: Known) -> Self {
+    pub(super) fn known(known: Known) -> Self {
         let state = State { position: known.position, fields: known.fields, carried: known.carried };
         Self { state, parents: known.parents }
     }
 
-    fn arrived(state: &NewState) -> Self {
+    /// What comes of it when this state arrives.
+    pub(super) fn meet(&self, arriving: &NewState) -> store::Result<Met> {
+        let merged = order::merge(&self.state, &Self::arrived(arriving).state)
+            .map_err(|error| store::Error::Corrupt(Box::new(error)))?;
+        let (arriving_is_newer, undecided) = (merged.arriving_is_newer, merged.undecided);
+        let Some(now) = merged.changed else {
+            return Ok(Met { changed: None, arriving_is_newer, undecided });
+        };
+        let parents = still_parents(&now.fields, [&self.parents, &arriving.parents])?;
+        let (position, fields, carried) = (now.position, now.fields, now.carried);
+        let changed = NewState { position, fields, carried, parents, ..arriving.clone() };
+        Ok(Met { changed: Some(changed), arriving_is_newer, undecided })
+    }
+
+    pub(super) fn arrived(state: &NewState) -> Self {
         let (position, fields) = (state.position.clone(), state.fields.clone());
         let carried = state.carried.clone();
         Self { state: State { position, fields, carried }, parents: state.parents.clone() }

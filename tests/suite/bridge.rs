@@ -32,7 +32,8 @@ pub struct Bridge {
     running: Option<Running>,
     http: reqwest::Client,
     dead_letters_expected: bool,
-    _directory: tempfile::TempDir,
+    mapping: Option<std::path::PathBuf>,
+    directory: tempfile::TempDir,
 }
 
 /// What a webhook was answered.
@@ -83,7 +84,8 @@ impl Bridge {
             running: Some(running),
             http: reqwest::Client::new(),
             dead_letters_expected: false,
-            _directory: directory,
+            mapping: None,
+            directory,
         }
     }
 
@@ -249,10 +251,22 @@ impl Bridge {
         self.dead_letters_expected = true;
     }
 
+    /// [`Self::restart`] with this mapping laid over the default one.
+    pub async fn restart_with_mapping(&mut self, mapping: &str) {
+        let file = self.directory.path().join("mapping.toml");
+        std::fs::write(&file, mapping).unwrap();
+        self.mapping = Some(file);
+        self.restart().await;
+    }
+
     /// Stops the service in order and starts it again on the same database.
     pub async fn restart(&mut self) {
         self.running.take().unwrap().stop().await;
-        let config = config(&self.database_url, &self.stripe.base_url(), &self.org.base_url());
+        let mut settings = settings(&self.database_url, &self.stripe.base_url(), &self.org.base_url());
+        if let Some(file) = &self.mapping {
+            settings.push((format!("{PREFIX}MAPPING__FILE"), file.display().to_string()));
+        }
+        let config = Config::load(None, settings).unwrap();
         let clock = self.clock.clone();
         let app = tokio::task::spawn_blocking(|| App::assemble(config, clock)).await.unwrap().unwrap();
         let running = app.start(TcpListener::bind("127.0.0.1:0").unwrap(), Background::Stepped).unwrap();

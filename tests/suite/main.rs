@@ -8,6 +8,7 @@ mod balance;
 mod bridge;
 mod commands;
 mod contract;
+mod dead_letters;
 mod delivery;
 mod ends;
 mod hardening;

@@ -70,7 +70,7 @@ async fn what_waits_is_measured_when_somebody_asks(mut bridge: Bridge) {
     bridge.org.set_outage(false);
     bridge.drain_for(Duration::from_secs(600)).await;
     assert_eq!(bridge.metric(r#"paybridge_records{org="main",state="pending"}"#).await, 0);
-    assert_eq!(bridge.metric("paybridge_records_known").await, known);
+    assert!(bridge.metric("paybridge_records_known").await >= known);
     assert!(bridge.field("Stripe_Charge__c", &payment.charge, "Status__c").is_some());
 }
 

@@ -20,12 +20,16 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer};
 use paybridge::api::{ApiState, Scope, answer, issue, routes};
+use paybridge::app::load_mapping;
 use paybridge::auth::Auth;
 use paybridge::clock::Clock;
-use paybridge::config::{AuthConfig, STRIPE_API_VERSION, StripeConfig};
+use paybridge::config::{AuthConfig, MappingConfig, STRIPE_API_VERSION, StripeConfig};
+use paybridge::metrics::Metrics;
+use paybridge::ops::Ops;
 use paybridge::sandbox::stripe::{Options, Stripe};
 use paybridge::store::{Store, api_keys};
 use paybridge::stripe::Client;
+use paybridge::worker::Bell;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -131,17 +135,28 @@ impl Desk {
             clock: clock.clone(),
             ready: Arc::new(AtomicBool::new(true)),
         };
+        let ops = actix_web::web::Data::new(Ops {
+            store: store.clone(),
+            clock: clock.clone(),
+            metrics: Metrics::default(),
+            mapping: Arc::new(load_mapping(&MappingConfig::default()).unwrap()),
+            accounts: Arc::default(),
+            inbox: Bell::default(),
+            outbox: Bell::default(),
+            asking: Arc::default(),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let server =
-            HttpServer::new(move || App::new().wrap(from_fn(answer)).configure(routes(state.clone())));
+        let server = HttpServer::new(move || {
+            App::new().wrap(from_fn(answer)).app_data(ops.clone()).configure(routes(state.clone()))
+        });
         let server = server.workers(1).disable_signals().listen(listener).unwrap().run();
         let handle = server.handle();
         tokio::spawn(server);
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut desk =
             Self { stripe, clock, store, base, token: String::new(), http, server: handle, _files: files };
-        desk.token = desk.key(&[Scope::PaymentsWrite], None).await;
+        desk.token = desk.key(&[Scope::PaymentsWrite, Scope::OpsWrite], None).await;
         desk
     }
 
