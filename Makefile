@@ -4,7 +4,7 @@
 # The steps are in the order in which they fail soonest.
 .NOTPARALLEL:
 # The contract as released may only grow; see tests/suite/contract/released.rs.
-.PHONY: help test needs fmt clippy doc rust-tests contract release-contract apex bench docker-check
+.PHONY: help test needs fmt clippy doc rust-tests contract release-contract apex generate bench docker-check
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -43,11 +43,17 @@ release-contract: ## At a release: from now on the contract is compared with thi
 # `needs` puts a Node of its own here where the system's is too old.
 NODE_PATH_FIRST = PATH="$(CURDIR)/target/node/node_modules/node/bin:$$PATH"
 
-apex: ## The org's metadata: checked without an org
-	@echo "== metadata of the org (apex/)"
+apex: ## The package that an org installs: metadata, Apex, Flows, checked without an org
+	@echo "== the org's package (apex/)"
 	$(NODE_PATH_FIRST) npm ci --prefix apex --no-audit --no-fund --loglevel=error
 	$(NODE_PATH_FIRST) npm run check --prefix apex
 	$(NODE_PATH_FIRST) npm test --prefix apex
+
+generate: ## What follows from the code: the OpenAPI document, and what the org's package makes of it
+	cargo run --locked --quiet -- openapi > target/openapi.json
+	cp target/openapi.json openapi/paybridge.json
+	$(NODE_PATH_FIRST) npm ci --prefix apex --no-audit --no-fund --loglevel=error
+	$(NODE_PATH_FIRST) npm run generate --prefix apex
 
 bench: ## Measure, in release mode
 	cargo run --locked --release -- bench
