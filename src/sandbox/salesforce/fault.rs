@@ -25,6 +25,10 @@ pub enum Fault {
     Hang,
     /// The call is carried out, then the connection closes without an answer.
     DropConnection,
+    /// The connection closes without an answer; nothing is carried out.
+    RefuseConnection,
+    /// The call is carried out, and the answer breaks off in the middle of its JSON.
+    MalformedAnswer,
     /// 400 `JSON_PARSER_ERROR` for the request as a whole.
     MalformedRequest,
     /// The next sign-in is answered 400 `invalid_grant`.
@@ -35,7 +39,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::ServerUnavailable,
         Self::ServerError,
         Self::RequestLimitExceeded,
@@ -46,6 +50,8 @@ impl Fault {
         Self::HtmlErrorPage,
         Self::Hang,
         Self::DropConnection,
+        Self::RefuseConnection,
+        Self::MalformedAnswer,
         Self::MalformedRequest,
         Self::InvalidGrant,
         Self::SignInUnavailable,
@@ -64,6 +70,8 @@ impl Fault {
             Self::HtmlErrorPage => "html_error_page",
             Self::Hang => "hang",
             Self::DropConnection => "drop_connection",
+            Self::RefuseConnection => "refuse_connection",
+            Self::MalformedAnswer => "malformed_answer",
             Self::MalformedRequest => "malformed_request",
             Self::InvalidGrant => "invalid_grant",
             Self::SignInUnavailable => "sign_in_unavailable",

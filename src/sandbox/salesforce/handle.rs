@@ -202,6 +202,21 @@ impl Salesforce {
         self.org.state().refused.insert(external_id.to_owned(), (code.to_owned(), message.to_owned()));
     }
 
+    /// Refuses every write to records of this object, as when a field or a permission is missing, until it is mended.
+    pub fn reject_object(&self, sobject: &str, code: &str, message: &str) {
+        self.org.state().unfit.insert(sobject.to_owned(), (code.to_owned(), message.to_owned()));
+    }
+
+    /// Takes back [`Salesforce::reject_object`].
+    pub fn mend_object(&self, sobject: &str) {
+        self.org.state().unfit.remove(sobject);
+    }
+
+    /// How many data calls were under way together at most.
+    pub fn most_calls_at_once(&self) -> usize {
+        self.org.most_calls()
+    }
+
     /// Answers 500 to every call that carries this external id, until it is pardoned.
     pub fn break_on(&self, external_id: &str) {
         self.org.state().breaking.push(external_id.to_owned());

@@ -1,6 +1,7 @@
 //! The org itself: everything that its clones share.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use time::OffsetDateTime;
@@ -24,7 +25,18 @@ pub(super) struct Org {
     pub faults: Faults<Fault>,
     /// Faults that wait for a sign-in.
     pub sign_in_faults: Faults<Fault>,
+    calls_now: AtomicUsize,
+    most_calls: AtomicUsize,
     state: Mutex<State>,
+}
+
+/// A data call that is under way.
+pub(super) struct UnderWay<'a>(&'a Org);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.calls_now.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// What changes while the org runs.
@@ -38,6 +50,8 @@ pub(super) struct State {
     pub calls_begun: u64,
     /// Code and message for records that are refused on request, by external id.
     pub refused: HashMap<String, (String, String)>,
+    /// Code and message for all writes to an object, as when something about it is not set up.
+    pub unfit: HashMap<String, (String, String)>,
     /// External ids that no call may carry: it fails as a whole, as one does whose trigger breaks the request.
     pub breaking: Vec<String>,
     /// What is left of queries that had more records than one answer carries.
@@ -60,12 +74,27 @@ impl Org {
             calls: VecDeque::new(),
             calls_begun: 0,
             refused: HashMap::new(),
+            unfit: HashMap::new(),
             breaking: Vec::new(),
             cursors: HashMap::new(),
             used: BTreeMap::new(),
         };
         let (faults, sign_in_faults) = (Faults::none(), Faults::none());
-        Self { options, schema, base_url, faults, sign_in_faults, state: Mutex::new(state) }
+        let (calls_now, most_calls) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let state = Mutex::new(state);
+        Self { options, schema, base_url, faults, sign_in_faults, calls_now, most_calls, state }
+    }
+
+    /// A data call is under way until what this gives is dropped.
+    pub(super) fn begin(&self) -> UnderWay<'_> {
+        let now = self.calls_now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_calls.fetch_max(now, Ordering::SeqCst);
+        UnderWay(self)
+    }
+
+    /// How many data calls were under way together at most.
+    pub(super) fn most_calls(&self) -> usize {
+        self.most_calls.load(Ordering::SeqCst)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

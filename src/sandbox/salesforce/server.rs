@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
@@ -136,9 +136,14 @@ async fn data(org: web::Data<Org>, request: HttpRequest, body: web::Bytes) -> Ht
         log(&org, &request, 0, Did::default());
         return std::future::pending().await;
     }
+    if fault == Some(Fault::RefuseConnection) {
+        log(&org, &request, 0, Did::default());
+        return HttpResponse::new(StatusCode::OK).set_body(Cut).map_into_boxed_body();
+    }
+    let under_way = org.begin();
     let (answer, held, did) = carry_out(&org, &request, &body, fault);
     tokio::time::sleep(org.faults.latency()).await;
-    drop(held);
+    drop((held, under_way));
     if fault == Some(Fault::DropConnection) {
         log(&org, &request, 0, did);
         return HttpResponse::new(StatusCode::OK).set_body(Cut).map_into_boxed_body();
@@ -157,7 +162,10 @@ async fn data(org: web::Data<Org>, request: HttpRequest, body: web::Bytes) -> Ht
     if fault == Some(Fault::TooManyRequests) {
         response.insert_header((RETRY_AFTER, "2"));
     }
-    let finished = finish(response, answer.body);
+    let mut finished = finish(response, answer.body);
+    if fault == Some(Fault::MalformedAnswer) {
+        finished = finished.map_body(|_, body| halved(body));
+    }
     // Source: REST API Developer Guide, "Composite Response Body" - it comes without a Content-Length.
     if request.path().ends_with("/composite") { unmeasured(finished) } else { finished }
 }
@@ -227,6 +235,8 @@ fn refusal(fault: Fault) -> Option<Failure> {
         | Fault::SessionExpired
         | Fault::Hang
         | Fault::DropConnection
+        | Fault::RefuseConnection
+        | Fault::MalformedAnswer
         | Fault::InvalidGrant
         | Fault::SignInUnavailable => return None,
     };
@@ -275,6 +285,12 @@ fn finish(mut response: actix_web::HttpResponseBuilder, body: Option<Json>) -> H
         }
         None => response.finish(),
     }
+}
+
+/// A body that ends too soon.
+fn halved(body: BoxBody) -> BoxBody {
+    let bytes = body.try_into_bytes().unwrap_or_default();
+    BoxBody::new(bytes.slice(..bytes.len() / 2))
 }
 
 fn unmeasured(response: HttpResponse) -> HttpResponse {

@@ -46,6 +46,9 @@ pub(super) fn write(
     body: &Members<'_>,
 ) -> Result<Saved, Failure> {
     let described = &tx.schema.objects()[object];
+    if let Some((code, message)) = tx.state.unfit.get(&*described.name) {
+        return Err(Failure::new(code.clone(), message.clone()));
+    }
     let mut changes = read(tx, described, body)?;
     let existing = match &target {
         Target::New => None,

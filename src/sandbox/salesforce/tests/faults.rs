@@ -131,3 +131,35 @@ async fn people_ask_for_faults_over_http() {
         assert_eq!(ask(wrong).await.status, 400);
     }
 }
+
+#[tokio::test]
+async fn a_connection_that_closes_may_or_may_not_have_done_its_work() {
+    let client = Client::start().await;
+    for (fault, done) in [(Fault::RefuseConnection, false), (Fault::DropConnection, true)] {
+        client.org.fail_next(1, fault);
+        let id = format!("cus_{}", fault.name());
+        let body = customer(&id);
+        let request = client.request("PATCH", "composite/sobjects/Stripe_Customer__c/Stripe_Id__c");
+        let sent = request.json(&json!({ "allOrNone": false, "records": [body] })).send().await;
+        let answered = match sent {
+            Ok(response) => response.bytes().await.is_ok(),
+            Err(_) => false,
+        };
+        assert!(!answered, "{fault:?}");
+        assert_eq!(client.org.record("Stripe_Customer__c", &id).is_some(), done, "{fault:?}");
+    }
+    client.org.fail_next(1, Fault::MalformedAnswer);
+    let text = client.request("GET", "limits").send().await.unwrap().text().await.unwrap();
+    assert!(text.starts_with('{') && serde_json::from_str::<serde_json::Value>(&text).is_err(), "{text}");
+}
+
+#[tokio::test]
+async fn an_object_that_is_not_set_up_refuses_its_own_records() {
+    let client = Client::start().await;
+    client.org.reject_object("Stripe_Customer__c", "INVALID_FIELD", "No such column 'Phone__c'");
+    let answer = client.upsert_all("Stripe_Customer__c", vec![customer("cus_1")]).await;
+    assert_eq!(answer.row_codes(), ["INVALID_FIELD"]);
+    client.org.mend_object("Stripe_Customer__c");
+    let answer = client.upsert_all("Stripe_Customer__c", vec![customer("cus_1")]).await;
+    assert_eq!(answer.row_codes(), ["ok"]);
+}
