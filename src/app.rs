@@ -17,7 +17,7 @@ use crate::api::{self, ApiState};
 use crate::auth::{Auth, UseRecorder};
 use crate::clock::Clock;
 use crate::config::{Config, MappingConfig};
-use crate::delivery::deliver::Delivery;
+use crate::delivery::deliver::{Delivery, Parts};
 use crate::mapping::{Faults, Mapping};
 use crate::metrics::Metrics;
 use crate::ops::{self, Ops};
@@ -122,11 +122,19 @@ impl App {
                 let client = salesforce::Client::new(settings, clock.clone())
                     .map_err(|error| Error::Salesforce(org.clone(), error))?
                     .counted_in(metrics.org(org));
-                let (delivery, fetching) = (config.delivery.clone(), bells.fetching.clone());
-                let order = mapping.parents_first();
-                let (org, store, clock) = (org.clone(), store.clone(), clock.clone());
-                let delivery = Delivery::new(org, store, client, delivery, order, clock, fetching);
-                Ok(Arc::new(delivery.counted_in(&metrics)))
+                let parts = Parts {
+                    org: org.clone(),
+                    store: store.clone(),
+                    client,
+                    config: config.delivery.clone(),
+                    parents_first: mapping.parents_first(),
+                    money: mapping.money_objects(),
+                    clock: clock.clone(),
+                    work: bells.outbox.clone(),
+                    fetching: bells.fetching.clone(),
+                    metrics: metrics.clone(),
+                };
+                Ok(Arc::new(Delivery::new(parts)))
             })
             .collect::<Result<_, Error>>()?;
         let auth = Arc::new(Auth::new(&config.auth, store.clone(), clock.clone())?);

@@ -134,6 +134,8 @@ pub struct MappingConfig {
 /// `[delivery]`: how changes are brought to Salesforce.
 #[derive(Clone, Debug)]
 pub struct DeliveryConfig {
+    /// `calls_in_flight`: how many calls to one org may be under way together.
+    pub calls_in_flight: u32,
     /// `max_attempts`: a record that failed this often for a passing reason becomes a dead letter.
     pub max_attempts: u32,
     /// `backoff_ms`: longest first wait after a failure; doubles with each further one.
@@ -434,6 +436,7 @@ fn read_salesforce(settings: &mut Settings, prefix: &str) -> Option<SalesforceCo
 
 fn read_delivery(settings: &mut Settings) -> DeliveryConfig {
     DeliveryConfig {
+        calls_in_flight: number(settings, "delivery.calls_in_flight", 4, 1..=20),
         max_attempts: number(settings, "delivery.max_attempts", 15, 1..=1_000),
         backoff: milliseconds(settings, "delivery.backoff_ms", 1_000, 1..=60_000),
         backoff_limit: seconds(settings, "delivery.backoff_limit_seconds", 300, 1..=86_400),

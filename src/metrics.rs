@@ -33,8 +33,8 @@ const REFUSALS: [&str; 9] = [
     "not_stored",
 ];
 /// How a call ends.
-const OUTCOMES: [&str; 6] =
-    ["answered", "rejected", "rate_limited", "logged_out", "unreachable", "unreadable"];
+const OUTCOMES: [&str; 7] =
+    ["answered", "rejected", "exhausted", "rate_limited", "logged_out", "unreachable", "unreadable"];
 
 /// Everything that is counted. Clones count together.
 #[derive(Clone, Debug)]

@@ -31,6 +31,11 @@ pub trait Step: Send + Sync + 'static {
 
     /// Does a bounded piece of work and says when to come back. Faults are handled inside.
     fn step(&self) -> impl Future<Output = Next> + Send;
+
+    /// Brings to an end what goes on between steps. Nothing new is begun afterwards.
+    fn finish(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// Rings when there is new work. Clones ring the same bell; every loop that listens hears it, also one that is busy now.
@@ -48,16 +53,36 @@ impl Bell {
     pub fn ring(&self) {
         self.0.send_replace(());
     }
+
+    /// Listens from now on.
+    pub fn listen(&self) -> Listener {
+        Listener(self.0.subscribe())
+    }
 }
 
-/// Runs `step` until `stop` becomes true; a step that has begun is finished.
+/// Hears a bell that rings after it began to listen.
+#[derive(Debug)]
+pub struct Listener(watch::Receiver<()>);
+
+impl Listener {
+    /// Waits for the bell; one that rang since the last time is heard at once.
+    pub async fn heard(&mut self) {
+        if self.0.changed().await.is_err() {
+            // Nobody can ring it any more.
+            std::future::pending().await
+        }
+    }
+}
+
+/// Runs `step` until `stop` becomes true; a step that has begun is finished, and what goes on between
+/// steps is brought to an end.
 pub fn spawn<S: Step>(step: Arc<S>, bell: Bell, clock: Clock, stop: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(async move {
         // A panic ends the inner task only: the loop says so and goes on.
         loop {
             let run = tokio::spawn(run(Arc::clone(&step), bell.clone(), clock.clone(), stop.clone()));
             match run.await {
-                Ok(()) => return,
+                Ok(()) => return step.finish().await,
                 Err(error) => {
                     tracing::error!(worker = step.name(), %error, "a step panicked; going on");
                     tokio::time::sleep(LONGEST_WAIT).await;

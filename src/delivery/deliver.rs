@@ -1,202 +1,536 @@
-//! One batch → Salesforce → a verdict for each change → the outbox.
+//! Keeps calls to one org under way: chooses what travels, sends it, and has written down what became of it.
+//!
+//! One call is sent at once, whatever there is; further ones beside it only when they are well filled, because requests are
+//! what an org has least of. While as many as allowed are under way, the next one is made ready.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use time::OffsetDateTime;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::{Id, JoinError, JoinSet};
 
-use super::batch::{self, Packed};
-use super::verdict::{Verdict, judge};
-use crate::backoff;
-use crate::clock::{Clock, unix_ms};
+use super::batch::{self, Chosen, Packed};
+use super::busy::Busy;
+use super::gather::{Gathered, Wanted, gather};
+use super::lane::{Cause, Lane, Sign};
+use super::record::{Tally, record, settle};
+use super::send::{Collections, Sent, send};
+use crate::clock::{Clock, from_unix_ms, unix_ms};
 use crate::config::DeliveryConfig;
 use crate::metrics::{self, Metrics};
-use crate::salesforce::{Client, Collection, Error, Outcome, Record};
-use crate::store::attempts::{self, Ended, NewAttempt};
-use crate::store::fetches::{self, Wanted};
-use crate::store::outbox::{self, Arrived, Leased};
-use crate::store::{self, Conn, Store};
+use crate::salesforce::{Budget, Client, Error};
+use crate::store::lanes::{self, Turn};
+use crate::store::outbox::{self, Leased};
+use crate::store::{self, Conn, Store, stops};
 use crate::worker::{Bell, Next, Step};
 
+/// How long the lane stays ours after we last chose. Another process that takes it then respects calls under way.
+const HOLD: Duration = Duration::from_secs(2);
+/// A call that takes longer than this does not keep a few records waiting.
+const SLOW_CALL: Duration = Duration::from_secs(1);
+/// While a call is under way, news is looked at so often at most.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// While a call is under way, the outbox is looked at so often at least: another process may have added work.
+const LOOK_ANYWAY: Duration = Duration::from_secs(1);
+/// How far beyond its window the outbox is read when calls under way block what is in it.
+const FARTHEST_REACH: i64 = 16;
+
 /// Brings the records of one org to their newest state.
-#[derive(Debug)]
 pub struct Delivery {
+    shared: Arc<Shared>,
+    running: AsyncMutex<Running>,
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Delivery").field("org", &self.shared.org).finish_non_exhaustive()
+    }
+}
+
+/// What delivery is made of.
+#[expect(missing_debug_implementations, reason = "it is taken apart at once")]
+pub struct Parts {
+    /// Name of the org in the configuration.
+    pub org: String,
+    /// Where the outbox is.
+    pub store: Store,
+    /// The way to the org.
+    pub client: Client,
+    /// Its settings.
+    pub config: DeliveryConfig,
+    /// The objects, each after those that its records can point to.
+    pub parents_first: Vec<Arc<str>>,
+    /// The objects that go first when requests get scarce.
+    pub money: Vec<Arc<str>>,
+    /// The time.
+    pub clock: Clock,
+    /// Rings when the outbox has something new.
+    pub work: Bell,
+    /// To be rung when a parent has to be read from Stripe.
+    pub fetching: Bell,
+    /// Where it counts what it does.
+    pub metrics: Metrics,
+}
+
+struct Shared {
     org: String,
     store: Store,
     client: Client,
     config: DeliveryConfig,
-    /// The objects, each after those that its records can point to.
     parents_first: Vec<Arc<str>>,
+    money: Vec<Arc<str>>,
     clock: Clock,
+    work: Bell,
     fetching: Bell,
     lane: Mutex<Lane>,
+    /// Names this process to others.
+    holder: String,
     metrics: Metrics,
     counts: Arc<metrics::Org>,
 }
 
-/// Whether the org takes anything at all.
-#[derive(Clone, Copy, Debug, Default)]
-struct Lane {
-    /// Calls that failed as a whole, one after the other.
-    failures: u32,
-    /// Calls carry half as many records for each; grows with failures, goes back with successes.
-    halvings: u32,
-    /// A person was told.
-    alerted: bool,
-    /// Nothing is sent before.
-    closed_until: Option<OffsetDateTime>,
+/// What is under way.
+#[derive(Default)]
+struct Running {
+    tasks: JoinSet<Ended>,
+    calls: HashMap<Id, Head>,
+    prepared: Option<Call>,
+    busy: Busy,
+    reach: i64,
+    held_until_ms: i64,
 }
 
-/// After so many halvings a call of a thousand records carries one.
-const LAST_HALVING: u32 = 10;
+/// A call that is ready to leave.
+struct Call {
+    head: Head,
+    collections: Collections,
+}
 
-/// A row with what became of it.
-type Judged = (Leased, Outcome);
-
-#[derive(Deserialize)]
-struct ParentOf {
-    object: String,
+/// What is remembered of a call while it is under way.
+struct Head {
+    /// Names the call and its lease.
     id: String,
+    leased_at: Instant,
+    leased_until_ms: i64,
+    epoch: u64,
+    touched: Vec<String>,
+    /// Objects of which this call sees whether they were mended.
+    probed: BTreeSet<String>,
+    /// Set while the org has not answered yet.
+    sent_at: Option<Instant>,
+}
+
+/// What a task ends with.
+enum Ended {
+    Answered(Sent),
+    /// Whether a parent is to be read from Stripe.
+    Recorded(store::Result<bool>),
+}
+
+/// What came of choosing.
+enum Composed {
+    Call(Call),
+    /// Too little to be sent beside other calls.
+    TooLittle,
+    Nothing(Next),
+    /// Something changed; look again.
+    Again,
 }
 
 impl Delivery {
-    /// `parents_first` names the objects, each after those that its records can point to; `fetching` rings when a
-    /// parent has to be read from Stripe.
-    pub fn new(
-        org: String,
-        store: Store,
-        client: Client,
-        config: DeliveryConfig,
-        parents_first: Vec<Arc<str>>,
-        clock: Clock,
-        fetching: Bell,
-    ) -> Self {
-        let (lane, metrics) = (Mutex::default(), Metrics::default());
+    /// Sends nothing before its first step.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { org, store, client, config, parents_first, money, clock, work, fetching, metrics } =
+            parts;
         let counts = metrics.org(&org);
-        Self { org, store, client, config, parents_first, clock, fetching, lane, metrics, counts }
+        let lane = Mutex::new(Lane::new(org.clone(), config.clone(), Arc::clone(&counts)));
+        let holder = uuid::Uuid::now_v7().to_string();
+        let shared = Shared {
+            org,
+            store,
+            client,
+            config,
+            parents_first,
+            money,
+            clock,
+            work,
+            fetching,
+            lane,
+            holder,
+            metrics,
+            counts,
+        };
+        Self { shared: Arc::new(shared), running: AsyncMutex::default() }
+    }
+}
+
+impl Step for Delivery {
+    fn name(&self) -> &'static str {
+        "deliver"
     }
 
-    /// Counts what it does there.
-    pub fn counted_in(self, metrics: &Metrics) -> Self {
-        Self { metrics: metrics.clone(), counts: metrics.org(&self.org), ..self }
+    async fn step(&self) -> Next {
+        let mut running = self.running.lock().await;
+        let mut rung = self.shared.work.listen();
+        while let Some(ended) = running.tasks.try_join_next_with_id() {
+            running.settle(&self.shared, ended);
+        }
+        let (next, more) = running.fill(&self.shared).await;
+        self.shared.show_signs().await;
+        if running.calls.is_empty() {
+            return next;
+        }
+        let has_room = next != Next::Again;
+        let wait = match running.oldest() {
+            Some(oldest) if more => SLOW_CALL.saturating_sub(oldest.elapsed()).min(LOOK_ANYWAY),
+            _ => LOOK_ANYWAY,
+        };
+        let ended = tokio::select! {
+            ended = running.tasks.join_next_with_id() => ended,
+            () = async { rung.heard().await; tokio::time::sleep(LOOK_AGAIN).await }, if has_room => None,
+            () = tokio::time::sleep(wait), if has_room => None,
+        };
+        if let Some(ended) = ended {
+            running.settle(&self.shared, ended);
+        }
+        Next::Again
     }
 
-    async fn lease(&self, lease: &str) -> store::Result<Vec<Leased>> {
-        let now_ms = unix_ms(self.clock.now());
-        let until_ms = unix_ms(self.clock.now() + self.config.lease);
-        let (org, lease) = (self.org.clone(), lease.to_owned());
-        let limit = i64::try_from(batch::CALL_LIMIT >> self.lane().halvings).unwrap_or(1).max(1);
-        self.store.write(move |conn| outbox::lease(conn, &org, &lease, now_ms, until_ms, limit)).await
+    async fn finish(&self) {
+        let mut running = self.running.lock().await;
+        running.give_back(&self.shared).await;
+        while let Some(ended) = running.tasks.join_next_with_id().await {
+            running.settle(&self.shared, ended);
+        }
     }
+}
 
-    /// Sends what fits into one call. A request that is refused as a whole is split until the culprit is alone, or until the
-    /// lease might end during a call, or the day's share is used up: the rest is sent another time.
-    async fn send(&self, collections: Vec<Vec<Leased>>) -> (Vec<Judged>, Vec<Leased>, Option<Error>) {
-        let began = Instant::now();
-        let (mut judged, mut unsent) = (Vec::new(), Vec::new());
-        let mut stack = vec![collections];
-        while let Some(call) = stack.pop() {
-            if !judged.is_empty()
-                && (began.elapsed() > self.config.lease / 4 || self.client.budget_is_spent())
-            {
-                unsent.extend(call.into_iter().flatten());
-                continue;
+impl Running {
+    /// Starts calls as long as there is room and something to send, and makes one ready beyond that. Says when to come back
+    /// should nothing be under way, [`Next::Again`] if there is no room, and whether a few records wait for company.
+    async fn fill(&mut self, shared: &Arc<Shared>) -> (Next, bool) {
+        loop {
+            let budget = shared.client.budget();
+            if let Some(until) = shared.closed_until(budget, self.calls.is_empty()) {
+                self.give_back(shared).await;
+                return (Next::At(until), false);
             }
-            match self.client.upsert(&as_collections(&call)).await {
-                Ok(outcomes) => judged.extend(call.into_iter().flatten().zip(outcomes.into_iter().flatten())),
-                Err(Error::Rejected { status, code, message }) if speaks_of_records(&code) => {
-                    match split(call) {
-                        Split::Halves(first, second) => stack.extend([second, first]),
-                        Split::Alone(row) => {
-                            let message = format!("the request was refused with {status}: {message}");
-                            judged.push((row, refused(code, message)));
-                        }
-                    }
+            let calls = if budget == Budget::Unknown { 1 } else { shared.lane().calls() };
+            let has_room = self.calls.values().filter(|call| call.sent_at.is_some()).count() < calls;
+            match self.prepared.take() {
+                Some(call) if !has_room => {
+                    self.prepared = Some(call);
+                    return (Next::Again, false);
                 }
-                Err(error) if self.is_the_records_fault(&call, &error).await => {
-                    let message = format!("the org answers, but not when this record is sent: {error}");
-                    let code = "NO_ANSWER".to_owned();
-                    let row = call.into_iter().flatten();
-                    judged.extend(row.map(|row| (row, refused(code.clone(), message.clone()))));
+                Some(call) if call.head.leased_at.elapsed() < shared.config.lease / 8 => {
+                    self.start(shared, call);
+                    continue;
                 }
+                Some(call) => {
+                    self.prepared = Some(call);
+                    self.give_back(shared).await;
+                }
+                None => {}
+            }
+            match self.compose(shared, budget, has_room).await {
+                Ok(Composed::Call(call)) if has_room => self.start(shared, call),
+                Ok(Composed::Call(call)) => self.prepared = Some(call),
+                Ok(Composed::TooLittle) => return (if has_room { Next::Idle } else { Next::Again }, true),
+                Ok(Composed::Nothing(next)) => return (if has_room { next } else { Next::Again }, false),
+                Ok(Composed::Again) => {}
                 Err(error) => {
-                    unsent.extend(call.into_iter().flatten());
-                    unsent.extend(stack.drain(..).flatten().flatten());
-                    return (judged, unsent, Some(error));
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "changes wait: the database did not answer");
+                    return (Next::Idle, false);
                 }
             }
         }
-        (judged, unsent, None)
     }
 
-    /// Whether a call of one record, the last halving, failed although the org is there.
-    async fn is_the_records_fault(&self, call: &[Vec<Leased>], error: &Error) -> bool {
-        let alone = call.iter().map(Vec::len).sum::<usize>() == 1 && self.lane().halvings >= LAST_HALVING;
-        alone
-            && matches!(error, Error::Unreachable(_) | Error::Unreadable(_))
-            && self.client.check_limits().await.is_ok()
+    /// Chooses what travels next and takes it.
+    async fn compose(
+        &mut self,
+        shared: &Arc<Shared>,
+        budget: Budget,
+        has_room: bool,
+    ) -> store::Result<Composed> {
+        let now = shared.clock.now();
+        let now_ms = unix_ms(now);
+        self.busy.forget(now_ms);
+        let (limit, epoch, held) = {
+            let lane = shared.lane();
+            (lane.records(), lane.epoch(), lane.held(now))
+        };
+        let wanted = Wanted {
+            org: shared.org.clone(),
+            now_ms,
+            only: (budget == Budget::Scarce).then(|| shared.money.clone()),
+            held,
+            look_again_ms: unix_ms(now + shared.config.backoff_limit),
+            reach: self.reach.max(1),
+        };
+        let for_reading = Arc::clone(shared);
+        let gathered = shared.store.read(move |conn| gather(conn, &wanted, &for_reading.parents_first));
+        let gathered = gathered.await?;
+        let probed = |sobject: &str| shared.lane().is_probed(sobject);
+        let chosen = batch::choose(&gathered, &|id| self.busy.contains(id), limit, &probed);
+        let too_little = chosen.ids.len() < limit / 2;
+        // What is blocked fills the window: look further the next time.
+        let blocked = too_little && chosen.behind_calls > limit / 2 && gathered.cut_off;
+        self.reach = if blocked { (self.reach.max(1) * 2).min(FARTHEST_REACH) } else { 1 };
+        let fast = self.oldest().is_some_and(|oldest| oldest.elapsed() < SLOW_CALL);
+        let alone = self.calls.is_empty() && self.prepared.is_none();
+        let Chosen { ids, waits, .. } = chosen;
+        let ids = if too_little && !alone && (fast || !has_room) { Vec::new() } else { ids };
+        if ids.is_empty() && waits.is_empty() {
+            let next = match gathered.next_due_ms {
+                Some(due_ms) => Next::At(from_unix_ms(due_ms)),
+                None => Next::Idle,
+            };
+            let nothing = gathered.candidates.is_empty();
+            return Ok(if nothing || alone { Composed::Nothing(next) } else { Composed::TooLittle });
+        }
+        let put_off = !waits.is_empty();
+        let call_id = uuid::Uuid::now_v7().to_string();
+        let leased_until_ms = unix_ms(now + shared.config.lease);
+        // Never the same twice, so that letting go of one turn does not end a later one.
+        self.held_until_ms = unix_ms(now + HOLD).max(self.held_until_ms + 1);
+        let (in_tx, lease, held_until_ms) = (Arc::clone(shared), call_id.clone(), self.held_until_ms);
+        let taken = move |conn: &mut Conn| {
+            let turn = lanes::take(conn, &in_tx.org, &in_tx.holder, now_ms, held_until_ms)?;
+            match turn {
+                Turn::Theirs => return Ok(Taken::Theirs),
+                Turn::TakenOver => return Ok(Taken::Over(outbox::travelling(conn, &in_tx.org, now_ms)?)),
+                Turn::Ours => {}
+            }
+            for wait in &waits {
+                outbox::wait_until(conn, wait.id, now_ms, wait.due_ms, &wait.reason)?;
+            }
+            let rows = outbox::lease(conn, &lease, &ids, now_ms, leased_until_ms)?;
+            let (rows, touched) = as_chosen(conn, &lease, rows, &gathered)?;
+            let Packed { collections, left_over } = batch::pack(rows, &in_tx.parents_first);
+            let due_ms = left_over.iter().map(|row| row.due_at).min().unwrap_or(now_ms);
+            let left_over: Vec<i64> = left_over.iter().map(|row| row.id).collect();
+            outbox::release(conn, &lease, &left_over, due_ms)?;
+            if collections.is_empty() && alone {
+                lanes::release(conn, &in_tx.org, &in_tx.holder, held_until_ms)?;
+            }
+            Ok(Taken::Rows(collections, touched))
+        };
+        let (collections, touched) = match shared.store.write(taken).await? {
+            Taken::Rows(collections, touched) => (collections, touched),
+            Taken::Theirs => return Ok(Composed::Nothing(Next::Idle)),
+            Taken::Over(travelling) => {
+                for (id, parents, until_ms) in travelling {
+                    let parents: Vec<super::gather::Parent> =
+                        serde_json::from_str(&parents).unwrap_or_default();
+                    let touched = parents.into_iter().map(|parent| parent.id).chain([id]);
+                    self.busy.add_unheard(touched, until_ms);
+                }
+                return Ok(Composed::Again);
+            }
+        };
+        if collections.is_empty() {
+            // Rows that were put off are not looked at again before they are due; others were taken by somebody else.
+            return Ok(if put_off { Composed::Again } else { Composed::Nothing(Next::Idle) });
+        }
+        let probed: BTreeSet<String> = {
+            let mut lane = shared.lane();
+            let objects = collections.iter().map(|rows| rows[0].sobject.clone());
+            let probed: BTreeSet<String> = objects.filter(|object| lane.is_probed(object)).collect();
+            probed.iter().for_each(|object| lane.probe(object, from_unix_ms(leased_until_ms)));
+            probed
+        };
+        self.busy.add(&touched);
+        let (id, leased_at) = (call_id, Instant::now());
+        let head = Head { id, leased_at, leased_until_ms, epoch, touched, probed, sent_at: None };
+        Ok(Composed::Call(Call { head, collections }))
     }
 
+    fn start(&mut self, shared: &Arc<Shared>, call: Call) {
+        let Call { mut head, collections } = call;
+        head.sent_at = Some(Instant::now());
+        let sender = Arc::clone(shared);
+        let single_records = shared.lane().is_at_single_records();
+        let task = self.tasks.spawn(async move {
+            let patience = sender.config.lease / 4;
+            Ended::Answered(send(&sender.client, collections, patience, single_records).await)
+        });
+        self.calls.insert(task.id(), head);
+    }
+
+    /// A task of a call ended: what it came to is taken in, and written down by another task.
+    fn settle(&mut self, shared: &Arc<Shared>, ended: Result<(Id, Ended), JoinError>) {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(head) = self.calls.remove(&id) else { return };
+        match ended {
+            Ok((_, Ended::Answered(sent))) => self.record(shared, head, sent),
+            Ok((_, Ended::Recorded(Ok(fetch)))) => {
+                self.busy.remove(&head.touched);
+                if fetch {
+                    shared.fetching.ring();
+                }
+            }
+            Ok((_, Ended::Recorded(Err(error)))) => {
+                // The leases run out and the records travel again: upserts do no harm twice.
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, call = head.id, "results were not written down");
+                self.lose(shared, &head);
+            }
+            Err(error) => {
+                tracing::error!(call = head.id, %error, "a call ended badly; its records travel again");
+                self.lose(shared, &head);
+            }
+        }
+    }
+
+    /// Nobody knows what became of the call.
+    fn lose(&mut self, shared: &Shared, head: &Head) {
+        self.busy.remove(&head.touched);
+        self.busy.add_unheard(head.touched.iter().cloned(), head.leased_until_ms);
+        let (mut lane, now) = (shared.lane(), shared.clock.now());
+        head.probed.iter().for_each(|object| lane.probe_failed(object, now));
+    }
+
+    fn record(&mut self, shared: &Arc<Shared>, mut head: Head, sent: Sent) {
+        let now = shared.clock.now();
+        let took = head.sent_at.take().map_or(Duration::ZERO, |sent_at| sent_at.elapsed());
+        let Sent { judged, unsent, error } = sent;
+        let settled = settle(judged, unsent, &shared.config, now, || fastrand::u64(..));
+        let tally = settled.tally(now);
+        tracing::info!(
+            org = shared.org,
+            call = head.id,
+            arrived = tally.delays.len(),
+            retried = tally.retried + tally.waiting_for_parent,
+            dead = tally.dead,
+            released = tally.released,
+            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            outcome = error.as_ref().map_or("answered".to_owned(), ToString::to_string),
+            "delivery attempted"
+        );
+        let signs = {
+            let mut lane = shared.lane();
+            let verdict = cause(error.as_ref()).or_else(|| {
+                let reason = settled.stop.clone()?;
+                Some(Cause { reason, needs_person: true, retry_after: None })
+            });
+            match verdict {
+                Some(cause) => lane.close(head.epoch, cause, now, fastrand::u64(..)),
+                // The day's requests are no fault of the lane; the client knows when there are more.
+                None if error.is_some() => {}
+                None => lane.answered(head.epoch, settled.locked),
+            }
+            settled.works.iter().for_each(|object| lane.works(object));
+            for (object, reason) in &settled.holds {
+                lane.hold(object, reason, now, fastrand::u64(..));
+            }
+            let unknown =
+                head.probed.iter().filter(|o| !settled.works.contains(*o) && !settled.holds.contains_key(*o));
+            unknown.for_each(|object| lane.probe_failed(object, now));
+            lane.take_signs()
+        };
+        let last = self.calls.is_empty() && self.prepared.is_none();
+        let (writer, counting) = (Arc::clone(shared), Arc::clone(shared));
+        let (lease, held_until_ms) = (head.id.clone(), self.held_until_ms);
+        let task = self.tasks.spawn(async move {
+            let store = writer.store.clone();
+            let write = move |conn: &mut Conn| {
+                let fetch = record(conn, &writer.org, &lease, &settled, now)?;
+                show(conn, &writer.org, &signs)?;
+                if last {
+                    lanes::release(conn, &writer.org, &writer.holder, held_until_ms)?;
+                }
+                Ok(fetch)
+            };
+            let written = store.write(write).await;
+            if written.is_ok() {
+                counting.count(&tally);
+            }
+            Ended::Recorded(written)
+        });
+        self.calls.insert(task.id(), head);
+    }
+
+    /// Gives the rows of a call that did not leave back, untried.
+    async fn give_back(&mut self, shared: &Arc<Shared>) {
+        let Some(Call { head, collections }) = self.prepared.take() else { return };
+        self.busy.remove(&head.touched);
+        {
+            let (mut lane, now) = (shared.lane(), shared.clock.now());
+            head.probed.iter().for_each(|object| lane.probe_failed(object, now));
+        }
+        let given_back = shared.store.write(move |conn| {
+            let due_ms = collections.iter().flatten().map(|row| row.due_at).min().unwrap_or_default();
+            let ids: Vec<i64> = collections.iter().flatten().map(|row| row.id).collect();
+            outbox::release(conn, &head.id, &ids, due_ms)
+        });
+        if let Err(error) = given_back.await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "records that did not leave wait until their lease ends");
+        }
+    }
+
+    /// When the call left that is under way the longest.
+    fn oldest(&self) -> Option<Instant> {
+        self.calls.values().filter_map(|call| call.sent_at).min()
+    }
+}
+
+/// What taking the chosen rows came to.
+enum Taken {
+    Rows(Collections, Vec<String>),
+    Theirs,
+    /// Calls that may be under way: external ids, parents, until when.
+    Over(Vec<(String, String, i64)>),
+}
+
+/// The rows whose parents are still those that were considered, and all records that they touch. Others are given back.
+fn as_chosen(
+    conn: &mut Conn,
+    lease: &str,
+    rows: Vec<Leased>,
+    gathered: &Gathered,
+) -> store::Result<(Vec<Leased>, Vec<String>)> {
+    let known: HashMap<i64, _> = gathered.candidates.iter().map(|one| (one.due.id, one)).collect();
+    let as_known = |row: &Leased| known.get(&row.id).is_some_and(|one| one.due.parents == row.parents);
+    let (rows, changed): (Vec<_>, Vec<_>) = rows.into_iter().partition(as_known);
+    for row in changed {
+        outbox::release(conn, lease, &[row.id], row.due_at)?;
+    }
+    let mut touched = BTreeSet::new();
+    for row in &rows {
+        touched.insert(row.external_id.clone());
+        let parents = known.get(&row.id).map(|one| &one.parents);
+        touched.extend(parents.into_iter().flatten().map(|parent| parent.id.clone()));
+    }
+    Ok((rows, touched.into_iter().collect()))
+}
+
+impl Shared {
     fn lane(&self) -> MutexGuard<'_, Lane> {
         self.lane.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes the lane for a while. A fault that only a person can mend is an error, said once; others are warnings.
-    fn close_lane(
-        &self,
-        reason: &str,
-        needs_a_person: bool,
-        retry_after: Option<Duration>,
-    ) -> OffsetDateTime {
-        let mut lane = self.lane();
-        lane.failures += 1;
-        if lane.failures > 2 {
-            lane.halvings = (lane.halvings + 1).min(LAST_HALVING);
+    /// Whether nothing may be sent now, and until when.
+    fn closed_until(&self, budget: Budget, idle: bool) -> Option<OffsetDateTime> {
+        let (mut lane, now) = (self.lane(), self.clock.now());
+        match budget {
+            Budget::Spent { until } => {
+                if idle {
+                    lane.pause(until, "our share of the org's daily requests is used up", now);
+                }
+                return Some(until);
+            }
+            Budget::Free | Budget::Scarce => lane.resume(),
+            Budget::Unknown => {}
         }
-        let jittered =
-            backoff::wait(lane.failures, self.config.backoff, self.config.backoff_limit, fastrand::u64(..));
-        let until =
-            self.clock.now() + jittered.max(retry_after.unwrap_or(Duration::ZERO)) + Duration::from_millis(1);
-        lane.closed_until = Some(until);
-        self.counts.lane_closed(until, reason, needs_a_person);
-        let (org, failures) = (self.org.as_str(), lane.failures);
-        if needs_a_person && !lane.alerted {
-            lane.alerted = true;
-            tracing::error!(org, %until, "delivery stopped until somebody mends this; nothing is lost: {reason}");
-        } else {
-            tracing::warn!(org, failures, %until, "delivery waits; nothing is lost: {reason}");
-        }
-        until
-    }
-
-    fn open_lane(&self) {
-        let mut lane = self.lane();
-        if lane.failures > 0 {
-            tracing::info!(org = self.org, "delivery goes on");
-            self.counts.lane_opened();
-        }
-        *lane = Lane { halvings: lane.halvings.saturating_sub(1), ..Lane::default() };
-    }
-
-    fn closed_until(&self) -> Option<OffsetDateTime> {
-        self.lane().closed_until.filter(|until| *until > self.clock.now())
-    }
-
-    /// Writes the verdicts down. Gives whether a parent has to be read, and why the lane must stop, if it must.
-    async fn record(
-        &self,
-        lease: &str,
-        judged: Vec<Judged>,
-        unsent: Vec<Leased>,
-    ) -> store::Result<(bool, Option<String>)> {
-        let now = self.clock.now();
-        let (org, lease, config) = (self.org.clone(), lease.to_owned(), self.config.clone());
-        let written =
-            self.store.write(move |conn| record(conn, &org, &lease, &judged, &unsent, &config, now)).await?;
-        self.count(&written.tally);
-        Ok((written.fetch, written.stop))
+        lane.closed_until(now)
     }
 
     fn count(&self, tally: &Tally) {
@@ -208,256 +542,39 @@ impl Delivery {
         tally.delays.iter().for_each(|delay| self.counts.delay.took(*delay));
     }
 
-    async fn next_due(&self) -> Next {
+    /// Shows operators what keeps records from being sent.
+    async fn show_signs(&self) {
+        let signs = self.lane().take_signs();
+        if signs.is_empty() {
+            return;
+        }
         let org = self.org.clone();
-        match self.store.read(move |conn| outbox::next_due(conn, &org)).await {
-            Ok(Some(due_ms)) => Next::At(crate::clock::from_unix_ms(due_ms)),
-            Ok(None) | Err(_) => Next::Idle,
+        if let Err(error) = self.store.write(move |conn| show(conn, &org, &signs)).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the state of delivery was not written down"
+            );
         }
     }
 }
 
-impl Step for Delivery {
-    fn name(&self) -> &'static str {
-        "deliver"
-    }
-
-    async fn step(&self) -> Next {
-        if let Some(until) = self.closed_until() {
-            return Next::At(until);
-        }
-        if self.client.budget_is_spent() {
-            // One call to see whether the rolling day has moved on.
-            let checked = self.client.check_limits().await;
-            if checked.is_err() || self.client.budget_is_spent() {
-                return Next::At(self.close_lane(
-                    "our share of the org's daily requests is used up",
-                    false,
-                    None,
-                ));
-            }
-        }
-        let lease = uuid::Uuid::now_v7().to_string();
-        let rows = match self.lease(&lease).await {
-            Ok(rows) if rows.is_empty() => return self.next_due().await,
-            Ok(rows) => rows,
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "changes wait: the database did not answer"
-                );
-                return Next::Idle;
-            }
-        };
-        let started = Instant::now();
-        let Packed { collections, left_over } = batch::pack(rows, &self.parents_first);
-        let (judged, mut unsent, error) = self.send(collections).await;
-        let (sent, waiting) = (judged.len(), unsent.len());
-        unsent.extend(left_over);
-        let recorded = self.record(&lease, judged, unsent).await;
-        tracing::info!(
-            org = self.org,
-            records = sent,
-            unsent = waiting,
-            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            outcome = error.as_ref().map_or("answered".to_owned(), ToString::to_string),
-            "delivery attempted"
-        );
-        let stop = match recorded {
-            Ok((fetch, stop)) => {
-                if fetch {
-                    self.fetching.ring();
-                }
-                stop
-            }
-            Err(error) => {
-                // The leases run out and the records travel again: upserts do no harm twice.
-                tracing::warn!(error = &error as &dyn std::error::Error, "results were not written down");
-                None
-            }
-        };
-        match (error, stop) {
-            (Some(error), _) => {
-                let retry_after = match &error {
-                    Error::RateLimited { retry_after, .. } => *retry_after,
-                    _ => None,
-                };
-                Next::At(self.close_lane(&error.to_string(), !error.is_retryable(), retry_after))
-            }
-            (None, Some(reason)) => Next::At(self.close_lane(&reason, true, None)),
-            (None, None) => {
-                self.open_lane();
-                Next::Again
-            }
+fn show(conn: &mut Conn, org: &str, signs: &[Sign]) -> store::Result<()> {
+    for sign in signs {
+        match sign {
+            Sign::Put(stop) => stops::put(conn, stop)?,
+            Sign::End(sobject) => stops::end(conn, org, sobject)?,
         }
     }
+    Ok(())
 }
 
-/// What was written down of one call.
-struct Written {
-    /// A parent has to be read from Stripe.
-    fetch: bool,
-    /// Why the lane must stop, if it must.
-    stop: Option<String>,
-    tally: Tally,
-}
-
-/// What became of the records of one call, for those who count.
-#[derive(Default)]
-struct Tally {
-    /// Of each record that arrived, how long it had been due.
-    delays: Vec<Duration>,
-    retried: usize,
-    waiting_for_parent: usize,
-    dead: usize,
-}
-
-fn record(
-    conn: &mut Conn,
-    org: &str,
-    lease: &str,
-    judged: &[Judged],
-    unsent: &[Leased],
-    config: &DeliveryConfig,
-    now: OffsetDateTime,
-) -> store::Result<Written> {
-    let now_ms = unix_ms(now);
-    let mut tally = Tally::default();
-    let ids: Vec<i64> = judged.iter().map(|(row, _)| row).chain(unsent).map(|row| row.id).collect();
-    outbox::lock(conn, &ids)?;
-    let (mut arrived, mut released, mut orphans, mut stop) = (Vec::new(), Vec::new(), Vec::new(), None);
-    for (row, outcome) in judged {
-        let (code, message) = match outcome {
-            Outcome::Accepted { record_id, .. } => {
-                let (record_id, event_id) = (record_id.clone(), row.event_id.clone());
-                arrived.push(Arrived { id: row.id, record_id, event_id });
-                tally.delays.push(Duration::from_millis(u64::try_from(now_ms - row.due_at).unwrap_or(0)));
-                continue;
-            }
-            Outcome::Refused { code, message, fields } if fields.is_empty() => (code, message.clone()),
-            Outcome::Refused { code, message, fields } => {
-                (code, format!("{message} [{}]", fields.join(", ")))
-            }
-        };
-        let reason = format!("{code}: {message}");
-        let note = |conn: &mut Conn, ended: Ended| {
-            let sent = (ended == Ended::Dead).then_some(row.fields.as_str());
-            let (call_id, attempt, mapping_version) = (lease, row.attempts, row.mapping_version.as_str());
-            let (outbox_id, message) = (row.id, message.as_str());
-            let at = now_ms;
-            attempts::record(
-                conn,
-                &NewAttempt { outbox_id, at, call_id, attempt, ended, code, message, sent, mapping_version },
-            )
-        };
-        let attempts = u32::try_from(row.attempts).unwrap_or(1);
-        let wait = backoff::wait(attempts, config.backoff, config.backoff_limit, fastrand::u64(..));
-        let due_ms = unix_ms(now + wait) + 1;
-        let waiting_since = row.waiting_since.unwrap_or(now_ms);
-        let patient =
-            now_ms - waiting_since < i64::try_from(config.parent_wait.as_millis()).unwrap_or(i64::MAX);
-        match judge(outcome) {
-            Verdict::Retry if attempts < config.max_attempts => {
-                outbox::retry_at(conn, lease, row.id, due_ms, None, &reason)?;
-                note(conn, Ended::Retry)?;
-                tally.retried += 1;
-            }
-            Verdict::WaitForParent if patient => {
-                // The longer it has waited, the longer it may wait on.
-                let waited = Duration::from_millis(u64::try_from(now_ms - waiting_since).unwrap_or(0));
-                let base = waited.max(config.backoff);
-                let wait = backoff::wait(1, base, config.backoff_limit, fastrand::u64(..));
-                let due_ms = unix_ms(now + wait) + 1;
-                outbox::retry_at(conn, lease, row.id, due_ms, Some(waiting_since), &reason)?;
-                // A day of waiting is one line, not hundreds.
-                if row.waiting_since.is_none() {
-                    note(conn, Ended::WaitForParent)?;
-                }
-                orphans.push(row);
-                tally.waiting_for_parent += 1;
-            }
-            Verdict::StopLane => {
-                released.push(row);
-                stop = Some(format!("{} {}: {reason}", row.sobject, row.external_id));
-            }
-            Verdict::Done | Verdict::Retry | Verdict::WaitForParent | Verdict::DeadLetter => {
-                tracing::error!(sobject = row.sobject, external_id = row.external_id, attempts, %reason, "dead letter");
-                outbox::dead_letter(conn, lease, row.id, now_ms, &reason)?;
-                note(conn, Ended::Dead)?;
-                tally.dead += 1;
-            }
-        }
-    }
-    released.extend(unsent);
-    outbox::complete(conn, lease, &arrived, now_ms)?;
-    // Back at their place in the queue, before what came later.
-    let due_ms = released.iter().map(|row| row.due_at).min().unwrap_or(now_ms);
-    let released: Vec<i64> = released.iter().map(|row| row.id).collect();
-    outbox::release(conn, lease, &released, due_ms)?;
-    let wanted = unseen_parents(conn, org, &orphans)?;
-    fetches::request(conn, &wanted, now_ms)?;
-    Ok(Written { fetch: !wanted.is_empty(), stop, tally })
-}
-
-/// Parents of these rows that no event ever spoke of: they must be read from Stripe, or the rows wait for nothing.
-fn unseen_parents(conn: &mut Conn, org: &str, orphans: &[&Leased]) -> store::Result<Vec<Wanted>> {
-    let mut wanted = Vec::new();
-    for row in orphans {
-        let parents: Vec<ParentOf> =
-            serde_json::from_str(&row.parents).map_err(|error| store::Error::Corrupt(Box::new(error)))?;
-        let ids: Vec<&str> = parents.iter().map(|parent| parent.id.as_str()).collect();
-        let seen: BTreeSet<String> = outbox::seen(conn, org, &ids)?.into_iter().collect();
-        wanted.extend(parents.into_iter().filter(|parent| !seen.contains(&parent.id)).map(|parent| Wanted {
-            account: row.account.clone(),
-            object: parent.object,
-            object_id: parent.id,
-            reason: "a record points to it and no event spoke of it",
-            not_before_ms: 0,
-            event_seq: None,
-            around: None,
-            missing_in: Some(org.to_owned()),
-        }));
-    }
-    Ok(wanted)
-}
-
-fn as_collections(call: &[Vec<Leased>]) -> Vec<Collection<'_>> {
-    let record = |row| {
-        let Leased { external_id, fields, .. }: &Leased = row;
-        Record { external_id, fields }
+/// What an error of a call says about the lane; nothing when the day's requests are used up.
+fn cause(error: Option<&Error>) -> Option<Cause> {
+    let error = error?;
+    let retry_after = match error {
+        Error::Exhausted { .. } => return None,
+        Error::RateLimited { retry_after, .. } => *retry_after,
+        _ => None,
     };
-    call.iter()
-        .map(|rows| Collection { sobject: &rows[0].sobject, records: rows.iter().map(record).collect() })
-        .collect()
-}
-
-fn refused(code: String, message: String) -> Outcome {
-    Outcome::Refused { code, message, fields: Vec::new() }
-}
-
-/// Whether a refusal of the whole request can be some record's fault. An org that is not set up refuses each alike, and
-/// asking for each alone would cost the day's requests.
-fn speaks_of_records(code: &str) -> bool {
-    judge(&refused(code.to_owned(), String::new())) != Verdict::StopLane
-}
-
-enum Split {
-    Halves(Vec<Vec<Leased>>, Vec<Vec<Leased>>),
-    Alone(Leased),
-}
-
-/// Cuts a call in two, between collections if there are several; parents stay in the first half.
-fn split(mut call: Vec<Vec<Leased>>) -> Split {
-    if call.len() > 1 {
-        let second = call.split_off(call.len() / 2);
-        return Split::Halves(call, second);
-    }
-    let mut rows = call.pop().unwrap_or_default();
-    match rows.len() {
-        1 => Split::Alone(rows.remove(0)),
-        count => {
-            let second = rows.split_off(count / 2);
-            Split::Halves(vec![rows], vec![second])
-        }
-    }
+    Some(Cause { reason: error.to_string(), needs_person: !error.is_retryable(), retry_after })
 }

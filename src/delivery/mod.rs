@@ -2,6 +2,12 @@
 //!
 //! It owns the outbox's far end. It must not know Stripe or how fields are made.
 
-pub mod batch;
 pub mod deliver;
-pub mod verdict;
+
+mod batch;
+mod busy;
+mod gather;
+mod lane;
+mod record;
+mod send;
+mod verdict;

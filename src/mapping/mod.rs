@@ -164,6 +164,13 @@ impl Mapping {
         self.plans.parents_first()
     }
 
+    /// The Salesforce objects that say where money is. When requests get scarce they go before profiles and catalogues.
+    pub fn money_objects(&self) -> Vec<Arc<str>> {
+        let kinds =
+            ["charge", "payment_intent", "refund", "dispute", "payout", "balance_transaction"].into_iter();
+        kinds.flat_map(|kind| self.plans.targets(kind)).map(Arc::from).collect()
+    }
+
     /// Maps the event in `payload`. `api_version` is the version that the mapping understands.
     ///
     /// Errors: the event can never be mapped as it is.

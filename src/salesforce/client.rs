@@ -1,14 +1,14 @@
 //! One function for each call we make, on the org's REST API.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::RETRY_AFTER;
-use rust_decimal::Decimal;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::budget::{Budget, Keeper};
 use super::error::Error;
 use super::login::{Login, Session};
 use crate::clock::Clock;
@@ -26,8 +26,7 @@ pub struct Client {
     http: reqwest::Client,
     login: Login,
     api_version: String,
-    daily_call_share: Decimal,
-    usage: Mutex<Option<Usage>>,
+    budget: Keeper,
     metrics: Arc<metrics::Org>,
 }
 
@@ -67,6 +66,8 @@ pub enum Outcome {
     },
     /// It is not.
     Refused {
+        /// HTTP status of the collection: 200 when the record was refused by itself.
+        status: u16,
         /// Salesforce's code, `REQUIRED_FIELD_MISSING`.
         code: String,
         /// Salesforce's text.
@@ -76,19 +77,13 @@ pub enum Outcome {
     },
 }
 
-/// Requests of the rolling day, as the org counts them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Usage {
-    used: u64,
-    limit: u64,
-}
-
-impl Usage {
-    fn budget(self, share: Decimal) -> metrics::Budget {
-        let count = |number: Decimal| i64::try_from(number.max(Decimal::ZERO).trunc()).unwrap_or(i64::MAX);
-        let (used, limit) = (Decimal::from(self.used), Decimal::from(self.limit));
-        metrics::Budget { used: count(used), limit: count(limit), left: count(limit * share - used) }
-    }
+/// What became of one collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upserted {
+    /// Each record has an outcome of its own, in the order of the records.
+    Each(Vec<Outcome>),
+    /// It was refused as a whole; always [`Outcome::Refused`].
+    Whole(Outcome),
 }
 
 #[derive(Deserialize)]
@@ -141,10 +136,9 @@ impl Client {
             .build()?;
         Ok(Self {
             http,
-            login: Login::new(config, clock)?,
+            login: Login::new(config, clock.clone())?,
             api_version: config.api_version.clone(),
-            daily_call_share: config.daily_call_share,
-            usage: Mutex::new(None),
+            budget: Keeper::new(config.daily_call_share, clock),
             metrics: Metrics::default().org(""),
         })
     }
@@ -154,40 +148,41 @@ impl Client {
         Self { login: self.login.counted_in(Arc::clone(&metrics)), metrics, ..self }
     }
 
-    /// Upserts up to five collections in one call, in their order. Gives an outcome for each record, in the same order.
+    /// Upserts up to five collections in one call, in their order. Gives what became of each, in the same order.
     ///
     /// Repeating a call does no harm. Errors: the call as a whole failed; no outcome is known.
     /// Source: REST API Developer Guide, "Composite" (at most 5 collections) and "Upsert Records Using sObject
     /// Collections" (at most 200 records, results in request order).
-    pub async fn upsert(&self, collections: &[Collection<'_>]) -> Result<Vec<Vec<Outcome>>, Error> {
-        let body = self.composite_body(collections);
+    pub async fn upsert(&self, collections: &[Collection<'_>]) -> Result<Vec<Upserted>, Error> {
         self.metrics
             .call_records
             .counted(collections.iter().map(|collection| collection.records.len()).sum());
-        let answer = self.post("composite", body).await?;
+        let body = || Some(self.composite_body(collections));
+        let answer = self.call(reqwest::Method::POST, "composite", body).await?;
         let unreadable = |error: serde_json::Error| Error::Unreadable(error.to_string());
         let parsed: CompositeAnswer<'_> = serde_json::from_slice(&answer).map_err(unreadable)?;
         if parsed.responses.len() != collections.len() {
             let (asked, got) = (collections.len(), parsed.responses.len());
             return Err(Error::Unreadable(format!("{got} collections answered instead of {asked}")));
         }
-        parsed.responses.iter().zip(collections).map(|(sub, collection)| outcomes(sub, collection)).collect()
+        parsed.responses.iter().zip(collections).map(|(sub, collection)| upserted(sub, collection)).collect()
     }
 
     /// Asks for the org's limits; this is how a pause for the daily budget ends, and proves that we may sign in.
     pub async fn check_limits(&self) -> Result<(), Error> {
-        self.call(reqwest::Method::GET, "limits", None).await.map(|_body| ())
+        self.call(reqwest::Method::GET, "limits", || None).await.map(|_body| ())
     }
 
-    /// Whether the share of the day's requests that we may use is used up, as of the last answer.
-    pub fn budget_is_spent(&self) -> bool {
-        let usage = *self.usage.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        usage.is_some_and(|u| Decimal::from(u.used) >= Decimal::from(u.limit) * self.daily_call_share)
+    /// How many of the day's requests we may still make.
+    pub fn budget(&self) -> Budget {
+        self.budget.now()
     }
 
     fn composite_body(&self, collections: &[Collection<'_>]) -> Vec<u8> {
         // Fields are JSON text already; they are spliced in, not parsed and printed again.
-        let mut body = String::from(r#"{"allOrNone":false,"collateSubrequests":false,"compositeRequest":["#);
+        let room: usize = collections.iter().flat_map(|c| &c.records).map(|r| r.fields.len() + 120).sum();
+        let mut body = String::with_capacity(room + 1_000);
+        body.push_str(r#"{"allOrNone":false,"collateSubrequests":false,"compositeRequest":["#);
         for (number, collection) in collections.iter().enumerate() {
             let Collection { sobject, records } = collection;
             if number > 0 {
@@ -201,8 +196,10 @@ impl Client {
                 if index > 0 {
                     body.push(',');
                 }
-                let id = serde_json::Value::from(record.external_id);
-                body.push_str(&format!(r#"{{"attributes":{{"type":"{sobject}"}},"{EXTERNAL_ID}":{id}"#));
+                for part in [r#"{"attributes":{"type":""#, sobject, r#""},""#, EXTERNAL_ID, r#"":"#] {
+                    body.push_str(part);
+                }
+                body.push_str(&serde_json::Value::from(record.external_id).to_string());
                 let fields = record.fields.trim_start_matches('{');
                 if fields != "}" {
                     body.push(',');
@@ -215,22 +212,19 @@ impl Client {
         body.into_bytes()
     }
 
-    async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Error> {
-        self.call(reqwest::Method::POST, path, Some(body)).await
-    }
-
+    /// `body` is made again for the second try, which is rare, rather than kept for it.
     async fn call(
         &self,
         method: reqwest::Method,
         path: &str,
-        body: Option<Vec<u8>>,
+        body: impl Fn() -> Option<Vec<u8>>,
     ) -> Result<Vec<u8>, Error> {
         let session = self.login.session(&self.http).await?;
-        match self.send(&session, method.clone(), path, body.clone()).await {
+        match self.send(&session, method.clone(), path, body()).await {
             Err(Error::LoggedOut { .. }) => {
                 self.login.forget(&session).await;
                 let session = self.login.session(&self.http).await?;
-                self.send(&session, method, path, body).await
+                self.send(&session, method, path, body()).await
             }
             result => result,
         }
@@ -243,8 +237,10 @@ impl Client {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Vec<u8>, Error> {
-        let began = Instant::now();
-        let result = self.exchange(session, method, path, body).await;
+        let spent = "our share of the org's daily requests is used up";
+        let exhausted = || Error::Exhausted { message: spent.to_owned() };
+        let (number, began) = (self.budget.begin().ok_or_else(exhausted)?, Instant::now());
+        let result = self.exchange(session, method, path, body, number).await;
         self.metrics.called(result.as_ref().map_or_else(Error::name, |_| "answered"), began.elapsed());
         result
     }
@@ -255,6 +251,7 @@ impl Client {
         method: reqwest::Method,
         path: &str,
         body: Option<Vec<u8>>,
+        number: u64,
     ) -> Result<Vec<u8>, Error> {
         let url = format!("{}/services/data/{}/{path}", session.instance_url, self.api_version);
         let mut request = self.http.request(method, url).bearer_auth(session.token.expose_secret());
@@ -262,8 +259,9 @@ impl Client {
             request = request.header("Content-Type", "application/json; charset=UTF-8").body(body);
         }
         let answer = request.send().await?;
-        if let Some(usage) = answer.headers().get("Sforce-Limit-Info").and_then(|v| v.to_str().ok()) {
-            self.note_usage(usage);
+        let told = answer.headers().get("Sforce-Limit-Info").and_then(|value| value.to_str().ok());
+        if let Some(budget) = self.budget.answered(number, told) {
+            self.metrics.note_budget(budget);
         }
         let status = answer.status().as_u16();
         let retry_after = answer
@@ -273,31 +271,22 @@ impl Client {
             .map(|seconds: u64| Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER)));
         let body = answer.bytes().await?;
         if status == 200 {
+            self.budget.granted();
             return Ok(body.into());
         }
-        Err(refusal(status, retry_after, &body))
-    }
-
-    /// Source: REST API Developer Guide, "Limit Info Header": `api-usage=10018/100000`, several pairs parted by commas.
-    fn note_usage(&self, header: &str) {
-        let usage = header.split([',', ';']).find_map(|part| {
-            let (used, limit) = part.trim().strip_prefix("api-usage=")?.split_once('/')?;
-            Some(Usage { used: used.parse().ok()?, limit: limit.parse().ok()? })
-        });
-        if let Some(known) = usage {
-            self.metrics.note_budget(known.budget(self.daily_call_share));
-            *self.usage.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = usage;
+        let refusal = refusal(status, retry_after, &body);
+        if matches!(refusal, Error::Exhausted { .. }) {
+            self.budget.refused();
         }
+        Err(refusal)
     }
 }
 
-fn outcomes(sub: &SubAnswer<'_>, collection: &Collection<'_>) -> Result<Vec<Outcome>, Error> {
+fn upserted(sub: &SubAnswer<'_>, collection: &Collection<'_>) -> Result<Upserted, Error> {
     let unreadable = |error: serde_json::Error| Error::Unreadable(error.to_string());
     if sub.status >= 300 {
-        // The collection was refused as a whole; its records share the reason.
         let mut errors: Vec<RecordError> = serde_json::from_str(sub.body.get()).map_err(unreadable)?;
-        let refused = refused(&mut errors);
-        return Ok(vec![refused; collection.records.len()]);
+        return Ok(Upserted::Whole(refused(sub.status, &mut errors)));
     }
     let mut answers: Vec<RecordAnswer> = serde_json::from_str(sub.body.get()).map_err(unreadable)?;
     if answers.len() != collection.records.len() {
@@ -306,9 +295,9 @@ fn outcomes(sub: &SubAnswer<'_>, collection: &Collection<'_>) -> Result<Vec<Outc
     }
     let outcome = |answer: &mut RecordAnswer| match answer.success {
         true => Outcome::Accepted { record_id: std::mem::take(&mut answer.id), created: answer.created },
-        false => refused(&mut answer.errors),
+        false => refused(sub.status, &mut answer.errors),
     };
-    Ok(answers.iter_mut().map(outcome).collect())
+    Ok(Upserted::Each(answers.iter_mut().map(outcome).collect()))
 }
 
 /// Reads an absent and a null field alike: an answer that cannot be read stops everything, one without a text does not.
@@ -316,13 +305,13 @@ fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(fro
     Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
-fn refused(errors: &mut Vec<RecordError>) -> Outcome {
+fn refused(status: u16, errors: &mut Vec<RecordError>) -> Outcome {
     if errors.is_empty() {
         let message = "Salesforce gave no reason".to_owned();
-        return Outcome::Refused { code: "UNKNOWN".to_owned(), message, fields: Vec::new() };
+        return Outcome::Refused { status, code: "UNKNOWN".to_owned(), message, fields: Vec::new() };
     }
     let RecordError { code, message, fields } = errors.swap_remove(0);
-    Outcome::Refused { code, message, fields }
+    Outcome::Refused { status, code, message, fields }
 }
 
 /// Judges an answer other than 200 by its status first: some come from the edge and carry HTML.
@@ -333,6 +322,10 @@ fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error {
         401 => Error::LoggedOut { code, message },
         429 => Error::RateLimited { message, retry_after },
         503 if retry_after.is_some() => Error::RateLimited { message, retry_after },
+        // One code serves for two limits; only the text tells the day's requests from too many long ones at a time.
+        403 if code == "REQUEST_LIMIT_EXCEEDED" && message.contains("TotalRequests") => {
+            Error::Exhausted { message }
+        }
         403 if code == "REQUEST_LIMIT_EXCEEDED" => Error::RateLimited { message, retry_after },
         403 if code == "API_DISABLED_FOR_ORG" => Error::LoggedOut { code, message },
         420 | 500..=599 => {
@@ -356,6 +349,11 @@ mod tests {
         for (status, body, begins) in [
             (401, error("INVALID_SESSION_ID"), "LoggedOut"),
             (403, error("REQUEST_LIMIT_EXCEEDED"), "RateLimited"),
+            (
+                403,
+                error("REQUEST_LIMIT_EXCEEDED").replace("text", "TotalRequests Limit exceeded."),
+                "Exhausted",
+            ),
             (403, error("INSUFFICIENT_ACCESS"), "Rejected"),
             (429, String::new(), "RateLimited"),
             (400, error("JSON_PARSER_ERROR"), "Rejected"),

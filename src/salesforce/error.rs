@@ -15,7 +15,13 @@ pub enum Error {
         /// Salesforce's text.
         message: String,
     },
-    /// The org's allowance is used up for now.
+    /// The day's requests are used up, the org's or our share of them. The client knows until when.
+    #[error("{message}")]
+    Exhausted {
+        /// Salesforce's text, or ours.
+        message: String,
+    },
+    /// The org takes no more just now.
     #[error("Salesforce limits our requests: {message}")]
     RateLimited {
         /// Salesforce's text.
@@ -42,7 +48,10 @@ pub enum Error {
 impl Error {
     /// Whether the same call can succeed later without anybody doing anything.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::RateLimited { .. } | Self::Unreachable(_) | Self::Unreadable(_))
+        matches!(
+            self,
+            Self::Exhausted { .. } | Self::RateLimited { .. } | Self::Unreachable(_) | Self::Unreadable(_)
+        )
     }
 }
 
@@ -51,6 +60,7 @@ impl Error {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Rejected { .. } => "rejected",
+            Self::Exhausted { .. } => "exhausted",
             Self::RateLimited { .. } => "rate_limited",
             Self::LoggedOut { .. } => "logged_out",
             Self::Unreachable(_) => "unreachable",

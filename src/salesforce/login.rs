@@ -3,10 +3,12 @@
 //! Source: Salesforce Help, "OAuth 2.0 JWT Bearer Flow for Server-to-Server Integration".
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -17,6 +19,9 @@ use crate::metrics::{self, Metrics};
 
 /// How far ahead an assertion expires. Salesforce takes a few minutes.
 const ASSERTION_SECONDS: i64 = 180;
+
+/// After a refusal nobody asks again before this, doubled for each further one, up to the second.
+const REFUSED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
 
 /// What a signed-in client needs for a call.
 #[derive(Clone, Debug)]
@@ -32,9 +37,23 @@ pub(super) struct Login {
     client_id: String,
     username: String,
     key: EncodingKey,
-    session: Mutex<Option<Session>>,
+    state: Mutex<State>,
     clock: Clock,
     metrics: Arc<metrics::Org>,
+}
+
+#[derive(Default)]
+struct State {
+    session: Option<Session>,
+    refusal: Option<Refusal>,
+}
+
+/// Why we may not sign in. It opens a breaker: whoever needs a session meanwhile is told the same without asking.
+struct Refusal {
+    code: String,
+    message: String,
+    times: u32,
+    until: OffsetDateTime,
 }
 
 #[derive(Serialize)]
@@ -73,7 +92,7 @@ impl Login {
             client_id: config.client_id.clone(),
             username: config.username.clone(),
             key,
-            session: Mutex::new(None),
+            state: Mutex::default(),
             clock,
             metrics: Metrics::default().org(""),
         })
@@ -84,24 +103,43 @@ impl Login {
         Self { metrics, ..self }
     }
 
-    /// The session, after signing in if there is none. Callers that come meanwhile wait for the same answer.
+    /// The session, after signing in if there is none. Callers that come meanwhile wait for the same answer; after a
+    /// refusal they get that, until it is time to ask again.
     pub(super) async fn session(&self, http: &reqwest::Client) -> Result<Session, Error> {
-        let mut held = self.session.lock().await;
-        if let Some(session) = &*held {
+        let mut state = self.state.lock().await;
+        if let Some(session) = &state.session {
             return Ok(session.clone());
+        }
+        if let Some(Refusal { code, message, until, .. }) = &state.refusal
+            && self.clock.now() < *until
+        {
+            return Err(Error::LoggedOut { code: code.clone(), message: message.clone() });
         }
         let signed_in = self.sign_in(http).await;
         self.metrics.signed_in(signed_in.as_ref().map_or_else(Error::name, |_| "signed_in"));
-        let session = signed_in?;
-        tracing::info!(instance_url = %session.instance_url, "signed in to Salesforce");
-        Ok(held.insert(session).clone())
+        match signed_in {
+            Ok(session) => {
+                tracing::info!(instance_url = %session.instance_url, "signed in to Salesforce");
+                state.refusal = None;
+                Ok(state.session.insert(session).clone())
+            }
+            Err(Error::LoggedOut { code, message }) => {
+                let times = state.refusal.as_ref().map_or(0, |refusal| refusal.times) + 1;
+                let wait = REFUSED.0.saturating_mul(1 << (times - 1).min(10)).min(REFUSED.1);
+                let until = self.clock.now() + wait;
+                state.refusal = Some(Refusal { code: code.clone(), message: message.clone(), times, until });
+                Err(Error::LoggedOut { code, message })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Forgets a session that was refused, unless another one has taken its place.
     pub(super) async fn forget(&self, refused: &Session) {
-        let mut held = self.session.lock().await;
-        if held.as_ref().is_some_and(|s| s.token.expose_secret() == refused.token.expose_secret()) {
-            *held = None;
+        let mut state = self.state.lock().await;
+        let is_the_same = |held: &Session| held.token.expose_secret() == refused.token.expose_secret();
+        if state.session.as_ref().is_some_and(is_the_same) {
+            state.session = None;
         }
     }
 

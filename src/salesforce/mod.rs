@@ -2,6 +2,7 @@
 //!
 //! It must not decide what to send or whether to try again; that is mapping's and delivery's.
 
+mod budget;
 mod client;
 mod error;
 mod fields;
@@ -9,6 +10,7 @@ mod login;
 pub mod record_id;
 pub mod schema;
 
-pub use client::{Client, Collection, Outcome, Record};
+pub use budget::Budget;
+pub use client::{Client, Collection, Outcome, Record, Upserted};
 pub use error::Error;
 pub use fields::{Fields, Value};

@@ -119,3 +119,9 @@ pub fn of_row(conn: &mut Conn, outbox_id: i64, limit: i64) -> Result<Vec<Attempt
         ));
     Ok(on_backend!(conn, c => query.load(c))?)
 }
+
+/// How many attempts ended with this code.
+pub fn with_code(conn: &mut Conn, code: &str) -> Result<i64> {
+    let query = attempts::table.filter(attempts::code.eq(code)).count();
+    Ok(on_backend!(conn, c => query.get_result(c))?)
+}

@@ -16,6 +16,7 @@ pub mod fetches;
 mod group;
 pub mod history;
 pub mod inbox;
+pub mod lanes;
 pub mod notes;
 pub mod outbox;
 mod payload;
@@ -23,6 +24,7 @@ pub mod retention;
 mod schema;
 pub mod standing;
 mod statement;
+pub mod stops;
 pub mod usage;
 
 pub use connection::{Backend, Conn, Store};

@@ -12,7 +12,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Text};
 
 use super::attempts::{self, Ended, NewAttempt};
 use super::connection::{Conn, on_backend};
-use super::error::Result;
+use super::error::{Error, Result};
 use super::schema::outbox;
 use super::statement::Statement;
 
@@ -282,21 +282,127 @@ fn unfinished() -> SqlLiteral<Bool> {
     diesel::dsl::sql("state IN ('pending', 'leased')")
 }
 
-/// Takes up to `limit` rows that are due, until `until_ms`. The attempt is counted now, so that a crash counts.
-pub fn lease(
-    conn: &mut Conn,
-    org: &str,
-    lease: &str,
-    now_ms: i64,
-    until_ms: i64,
-    limit: i64,
-) -> Result<Vec<Leased>> {
-    let due = outbox::table
+macro_rules! due_columns {
+    () => {
+        (
+            outbox::id,
+            outbox::sobject,
+            outbox::external_id,
+            outbox::parents,
+            outbox::due_at,
+            outbox::delivered_at.is_not_null(),
+        )
+    };
+}
+
+/// Rows of one object that wait or travel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// API name of the object.
+    pub sobject: String,
+    /// Milliseconds since 1970: when its next row is due.
+    pub due_at: i64,
+}
+
+/// A row that may travel, with what decides in which company.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct Due {
+    /// The row.
+    pub id: i64,
+    /// API name of the object.
+    pub sobject: String,
+    /// The Stripe id that the record is upserted by.
+    pub external_id: String,
+    /// JSON list of the records that must exist first.
+    pub parents: String,
+    /// Milliseconds since 1970.
+    pub due_at: i64,
+    /// Whether the record is in the org already, with an older state.
+    pub arrived: bool,
+}
+
+/// A record that is not in the org yet, and why.
+#[derive(Clone, Debug, Queryable)]
+pub struct Absent {
+    /// The row.
+    pub row: Due,
+    /// `pending`, `leased` or `dead`.
+    pub state: String,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+}
+
+const QUEUES: &str = " AS org) AS given \
+     UNION ALL \
+       SELECT queue.org, (SELECT min(o.sobject) FROM outbox o WHERE o.org = queue.org \
+         AND o.state IN ('pending', 'leased') AND o.sobject > queue.sobject) \
+       FROM queue WHERE queue.sobject IS NOT NULL) \
+     SELECT queue.sobject, CAST((SELECT min(o.due_at) FROM outbox o WHERE o.org = queue.org \
+       AND o.state IN ('pending', 'leased') AND o.sobject = queue.sobject) AS TEXT) \
+     FROM queue WHERE queue.sobject IS NOT NULL";
+
+/// The objects of which rows wait or travel. It hops along the index: what it costs depends on the objects, not on the rows.
+pub fn queues(conn: &mut Conn, org: &str) -> Result<Vec<Queue>> {
+    let before = "WITH RECURSIVE queue (org, sobject) AS (\
+           SELECT given.org, (SELECT min(o.sobject) FROM outbox o WHERE o.org = given.org \
+             AND o.state IN ('pending', 'leased')) FROM (SELECT ";
+    let query = Statement { before, values: (org.into_sql::<Text>(),), after: QUEUES };
+    let rows: Vec<(String, String)> = on_backend!(conn, c => query.load(c))?;
+    let queue = |(sobject, due_at): (String, String)| {
+        let due_at = due_at.parse().map_err(|error| Error::Corrupt(Box::new(error)))?;
+        Ok(Queue { sobject, due_at })
+    };
+    rows.into_iter().map(queue).collect()
+}
+
+/// Rows of one object that are due, first come first.
+pub fn due(conn: &mut Conn, org: &str, sobject: &str, now_ms: i64, limit: i64) -> Result<Vec<Due>> {
+    let query = outbox::table
         .filter(outbox::org.eq(org))
+        .filter(outbox::sobject.eq(sobject))
         .filter(unfinished())
         .filter(outbox::due_at.le(now_ms))
         .order((outbox::due_at, outbox::id))
         .limit(limit)
+        .select(due_columns!());
+    Ok(on_backend!(conn, c => query.load(c))?)
+}
+
+/// Those of these records that are known, wait, travel or were given up, and never arrived.
+pub fn absent(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<Vec<Absent>> {
+    let query = outbox::table
+        .filter(outbox::org.eq(org))
+        .filter(outbox::external_id.eq_any(external_ids))
+        .filter(outbox::delivered_at.is_null())
+        .filter(outbox::state.eq_any(["pending", "leased", "dead"]))
+        .select((due_columns!(), outbox::state, outbox::last_error));
+    Ok(on_backend!(conn, c => query.load(c))?)
+}
+
+/// Records and their parents in calls of others that may still be under way: external ids, the parents as a JSON list, and
+/// until when.
+pub fn travelling(conn: &mut Conn, org: &str, now_ms: i64) -> Result<Vec<(String, String, i64)>> {
+    let mut found = Vec::new();
+    for queue in queues(conn, org)? {
+        let query = outbox::table
+            .filter(outbox::org.eq(org))
+            .filter(outbox::sobject.eq(&queue.sobject))
+            .filter(unfinished())
+            .filter(outbox::due_at.gt(now_ms))
+            .filter(outbox::state.eq("leased"))
+            .select((outbox::external_id, outbox::parents, outbox::due_at));
+        let rows: Vec<_> = on_backend!(conn, c => query.load(c))?;
+        found.extend(rows);
+    }
+    Ok(found)
+}
+
+/// Takes these rows until `until_ms`, as far as they are still due. The attempt is counted now, so that a crash counts.
+pub fn lease(conn: &mut Conn, lease: &str, ids: &[i64], now_ms: i64, until_ms: i64) -> Result<Vec<Leased>> {
+    let due = outbox::table
+        .filter(outbox::id.eq_any(ids))
+        .filter(unfinished())
+        .filter(outbox::due_at.le(now_ms))
         .select((outbox::id, outbox::due_at));
     let due: Vec<(i64, i64)> = match conn {
         Conn::Sqlite(c) => due.load(c)?,
@@ -333,6 +439,20 @@ pub fn lease(
         row.due_at = due.get(&row.id).copied().unwrap_or(now_ms);
     }
     Ok(leased)
+}
+
+/// These rows cannot be sent before `due_ms`, for want of another record. Not an attempt.
+pub fn wait_until(conn: &mut Conn, id: i64, now_ms: i64, due_ms: i64, reason: &str) -> Result<()> {
+    let still_due = outbox::table.find(id).filter(unfinished()).filter(outbox::due_at.le(now_ms));
+    on_backend!(conn, c => diesel::update(still_due)
+        .set((
+            outbox::state.eq("pending"),
+            outbox::lease.eq(""),
+            outbox::due_at.eq(due_ms),
+            outbox::last_error.eq(reason),
+        ))
+        .execute(c))?;
+    Ok(())
 }
 
 /// The row, if this lease still holds it.
@@ -600,13 +720,4 @@ pub fn counts(conn: &mut Conn) -> Result<Counts> {
         }
     }
     Ok(counts)
-}
-
-/// When the next row of this org is due, in milliseconds since 1970.
-pub fn next_due(conn: &mut Conn, org: &str) -> Result<Option<i64>> {
-    let query = outbox::table
-        .filter(outbox::org.eq(org))
-        .filter(unfinished())
-        .select(diesel::dsl::min(outbox::due_at));
-    Ok(on_backend!(conn, c => query.first(c))?)
 }

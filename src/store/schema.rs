@@ -74,6 +74,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    lanes (org) {
+        org -> Text,
+        holder -> Text,
+        held_until -> BigInt,
+    }
+}
+
+diesel::table! {
+    stops (org, sobject) {
+        org -> Text,
+        sobject -> Text,
+        since -> BigInt,
+        next_try -> BigInt,
+        needs_person -> Bool,
+        reason -> Text,
+    }
+}
+
+diesel::table! {
     fetches (id) {
         id -> BigInt,
         account -> Text,

@@ -98,33 +98,45 @@ fn records_known(conn: &mut Conn) -> Result<i64> {
 
 /// What waits for one org. The state is spelled out, because SQLite uses a partial index only for the words it was made with.
 pub fn waiting_for(conn: &mut Conn, org: &str, now_ms: i64) -> Result<WaitingFor> {
-    // What travels is due again when its lease ends, so it is found among the few rows that are due later.
-    let sql = format!(
-        "SELECT \
-           (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE org = $1 AND state IN ('pending', 'leased') \
-             LIMIT {ENOUGH}) AS a) AS unfinished, \
-           (SELECT count(*) FROM (SELECT state FROM outbox WHERE org = $1 AND state IN ('pending', 'leased') \
-             AND due_at > $2 ORDER BY due_at LIMIT {COUNTED}) AS b WHERE b.state = 'leased') AS leased, \
-           (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE org = $1 AND state = 'dead' \
-             LIMIT {ENOUGH}) AS c) AS dead"
-    );
     #[derive(QueryableByName)]
     struct Counts {
         #[diesel(sql_type = BigInt)]
         unfinished: i64,
         #[diesel(sql_type = BigInt)]
-        leased: i64,
-        #[diesel(sql_type = BigInt)]
         dead: i64,
     }
-    let counts: Counts = on_backend!(conn, c => diesel::sql_query(sql)
+    let sql = format!(
+        "SELECT \
+           (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE org = $1 AND state IN ('pending', 'leased') \
+             LIMIT {ENOUGH}) AS a) AS unfinished, \
+           (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE org = $1 AND state = 'dead' \
+             LIMIT {ENOUGH}) AS c) AS dead"
+    );
+    let counts: Counts = on_backend!(conn, c => diesel::sql_query(sql).bind::<Text, _>(org).get_result(c))?;
+    let queues = super::outbox::queues(conn, org)?;
+    let mut in_flight = 0;
+    for queue in &queues {
+        in_flight += leased(conn, org, &queue.sobject, now_ms)?;
+    }
+    Ok(WaitingFor {
+        pending: counts.unfinished - in_flight,
+        in_flight,
+        dead: counts.dead,
+        oldest_due_at: queues.iter().map(|queue| queue.due_at).min(),
+    })
+}
+
+/// Rows of one object that travel. They are due again when their lease ends, so they are among the few that are due later.
+fn leased(conn: &mut Conn, org: &str, sobject: &str, now_ms: i64) -> Result<i64> {
+    let sql = format!(
+        "SELECT count(*) AS n FROM (SELECT state FROM outbox WHERE org = $1 AND sobject = $2 \
+           AND state IN ('pending', 'leased') AND due_at > $3 ORDER BY due_at LIMIT {COUNTED}) AS b \
+         WHERE b.state = 'leased'"
+    );
+    let row: Number = on_backend!(conn, c => diesel::sql_query(sql)
         .bind::<Text, _>(org)
+        .bind::<Text, _>(sobject)
         .bind::<BigInt, _>(now_ms)
         .get_result(c))?;
-    Ok(WaitingFor {
-        pending: counts.unfinished - counts.leased,
-        in_flight: counts.leased,
-        dead: counts.dead,
-        oldest_due_at: super::outbox::next_due(conn, org)?,
-    })
+    Ok(row.n)
 }

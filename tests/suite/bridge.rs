@@ -11,8 +11,8 @@ use paybridge::clock::Clock;
 use paybridge::config::{Config, PREFIX};
 use paybridge::sandbox::keys::Keys;
 use paybridge::sandbox::{salesforce, stripe};
-use paybridge::store::outbox::{Arrived, Counts};
-use paybridge::store::{Backend, Store, api_keys, attempts, inbox, outbox};
+use paybridge::store::outbox::{Arrived, Counts, Leased, NewState, Position};
+use paybridge::store::{Backend, Conn, Store, api_keys, attempts, inbox, outbox, stops};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use time::OffsetDateTime;
@@ -242,6 +242,11 @@ impl Bridge {
         self.store().read(move |conn| attempts::of_row(conn, row, 100)).await.unwrap()
     }
 
+    /// How many attempts ended with this code.
+    pub async fn attempts_with(&self, code: &'static str) -> i64 {
+        self.store().read(move |conn| attempts::with_code(conn, code)).await.unwrap()
+    }
+
     pub async fn stored_events(&self) -> i64 {
         self.store().read(inbox::counts).await.unwrap().1
     }
@@ -257,6 +262,36 @@ impl Bridge {
         std::fs::write(&file, mapping).unwrap();
         self.mapping = Some(file);
         self.restart().await;
+    }
+
+    /// Another process on the same database, for the same orgs.
+    pub async fn second_process(&self) -> Running {
+        let config = config(&self.database_url, &self.stripe.base_url(), &self.org.base_url());
+        let clock = self.clock.clone();
+        let app = tokio::task::spawn_blocking(|| App::assemble(config, clock)).await.unwrap().unwrap();
+        app.start(TcpListener::bind("127.0.0.1:0").unwrap(), Background::Stepped).unwrap()
+    }
+
+    /// Puts states into the outbox as if events had said so.
+    pub async fn merge(&self, states: Vec<NewState>) {
+        let now_ms = paybridge::clock::unix_ms(self.clock.now());
+        self.store().write(move |conn| outbox::merge(conn, &states, now_ms)).await.unwrap();
+    }
+
+    /// What keeps records from being sent.
+    pub async fn stops(&self) -> Vec<stops::Stop> {
+        self.store().read(stops::all).await.unwrap()
+    }
+
+    /// How many records each call carried that carried any.
+    pub fn call_sizes(&self) -> Vec<usize> {
+        let calls = self.org.calls().into_iter().filter(|call| !call.collections.is_empty());
+        calls.map(|call| call.collections.iter().sum()).collect()
+    }
+
+    /// How often somebody asked for a token.
+    pub fn sign_ins(&self) -> usize {
+        self.org.calls().iter().filter(|call| call.path.contains("/oauth2/token")).count()
     }
 
     /// Stops the service in order and starts it again on the same database.
@@ -298,6 +333,35 @@ pub struct Payment {
     pub customer: String,
     pub intent: String,
     pub charge: String,
+}
+
+/// The state of a record that points to `parents`.
+pub fn state_of(sobject: &str, external_id: &str, fields: &str, parents: &[(&str, &str)]) -> NewState {
+    let parents = parents.iter().map(|(object, id)| format!(r#"{{"object":"{object}","id":"{id}"}}"#));
+    NewState {
+        org: "main".to_owned(),
+        sobject: sobject.to_owned(),
+        external_id: external_id.to_owned(),
+        account: "main".to_owned(),
+        position: Position { created: 1, progress: 0, event_id: "evt_1".to_owned() },
+        fields: fields.to_owned(),
+        carried: "{}".to_owned(),
+        parents: format!("[{}]", parents.collect::<Vec<_>>().join(",")),
+        mapping_version: "1".to_owned(),
+    }
+}
+
+/// Takes up to `limit` charges that are due.
+pub fn lease_due(
+    conn: &mut Conn,
+    lease: &str,
+    now_ms: i64,
+    until_ms: i64,
+    limit: i64,
+) -> paybridge::store::Result<Vec<Leased>> {
+    let due = outbox::due(conn, "main", "Stripe_Charge__c", now_ms, limit)?;
+    let ids: Vec<i64> = due.into_iter().map(|row| row.id).collect();
+    outbox::lease(conn, lease, &ids, now_ms, until_ms)
 }
 
 /// What the store is told when these rows arrived.

@@ -3,16 +3,50 @@
 use std::time::Duration;
 
 use paybridge::sandbox::salesforce::Fault;
-use paybridge::store::outbox;
+use paybridge::store::outbox::{self, NewState};
 
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, state_of};
 use crate::each_backend;
 
 each_backend!(
     an_arrival_leaves_the_records_id_and_its_call,
     a_record_given_up_says_what_was_sent_and_what_was_tried,
     a_discarded_record_stays_away_until_it_has_news,
+    several_calls_travel_together_and_touch_no_record_twice,
+    records_of_one_customer_travel_one_call_at_a_time,
+    two_processes_do_not_meet_on_the_same_records,
+    locked_records_are_tried_again_in_smaller_calls,
+    an_object_that_is_not_set_up_holds_only_its_own_records,
+    a_record_without_access_gets_its_tries_while_others_arrive,
+    an_org_that_is_full_stops_the_lane_with_one_alert,
+    children_of_a_dead_parent_wait_and_say_so,
+    a_parent_that_never_comes_is_named_in_the_dead_letter,
+    a_value_that_makes_its_collection_unreadable_is_found,
+    money_goes_before_profiles_when_requests_get_scarce,
+    a_refused_sign_in_is_not_repeated_by_every_call,
+    calls_under_way_share_one_new_sign_in,
 );
+
+const CUSTOMER: &str = "Stripe_Customer__c";
+const INTENT: &str = "Stripe_Payment_Intent__c";
+const CHARGE: &str = "Stripe_Charge__c";
+
+/// A customer with so many charges each.
+fn families(customers: usize, charges: usize) -> Vec<NewState> {
+    let mut states = Vec::new();
+    for number in 0..customers {
+        let customer = format!("cus_{number:05}");
+        states.push(state_of(CUSTOMER, &customer, r#"{"Name":"Ada"}"#, &[]));
+        for charge in 0..charges {
+            let fields = format!(r#"{{"Amount__c":12.340,"Customer__r":{{"Stripe_Id__c":"{customer}"}}}}"#);
+            let id = format!("ch_{number:05}_{charge:05}");
+            states.push(state_of(CHARGE, &id, &fields, &[("customer", &customer)]));
+        }
+    }
+    // Children first: order is delivery's business.
+    states.reverse();
+    states
+}
 
 async fn an_arrival_leaves_the_records_id_and_its_call(bridge: Bridge) {
     let customer = bridge.a_customer("Ada Brandt").await;
@@ -63,4 +97,227 @@ async fn a_discarded_record_stays_away_until_it_has_news(bridge: Bridge) {
     bridge.at_stripe(&format!("/v1/customers/{customer}"), &[("name", "Grace Brandt")]).await;
     bridge.deliver().await;
     assert_eq!(bridge.field("Stripe_Customer__c", &customer, "Name").as_deref(), Some("Grace Brandt"));
+}
+
+/// No record was refused for a lock: no two calls under way touched the same one.
+async fn assert_nothing_was_locked(bridge: &Bridge) {
+    let locked = bridge.attempts_with("UNABLE_TO_LOCK_ROW").await;
+    assert_eq!(locked, 0, "records were refused because another call held them");
+}
+
+async fn several_calls_travel_together_and_touch_no_record_twice(bridge: Bridge) {
+    bridge.merge(families(1_500, 1)).await;
+    bridge.org.set_latency(Duration::from_millis(300));
+    bridge.drain().await;
+    assert_eq!((bridge.counts().await.done, bridge.org.records(CHARGE).len()), (3_000, 1_500));
+    let together = bridge.org.most_calls_at_once();
+    assert!((2..=4).contains(&together), "{together} calls at once");
+    assert_nothing_was_locked(&bridge).await;
+    let sizes = bridge.call_sizes();
+    assert!(sizes.len() <= 4 && sizes.iter().sum::<usize>() == 3_000, "{sizes:?}");
+}
+
+async fn records_of_one_customer_travel_one_call_at_a_time(bridge: Bridge) {
+    bridge.merge(families(1, 2_100)).await;
+    bridge.org.set_latency(Duration::from_millis(50));
+    bridge.drain().await;
+    assert_eq!(bridge.counts().await.done, 2_101);
+    assert_nothing_was_locked(&bridge).await;
+    assert_eq!(bridge.org.most_calls_at_once(), 1);
+}
+
+async fn two_processes_do_not_meet_on_the_same_records(bridge: Bridge) {
+    let second = bridge.second_process().await;
+    bridge.merge(families(700, 1)).await;
+    bridge.org.set_latency(Duration::from_millis(50));
+    tokio::join!(bridge.drain(), second.drain());
+    bridge.drain().await;
+    assert_eq!(bridge.counts().await.done, 1_400);
+    assert_nothing_was_locked(&bridge).await;
+    let twice = bridge.org.records(CHARGE);
+    let twice = twice.iter().filter_map(|record| record.text("Stripe_Id__c"));
+    assert_eq!(twice.filter(|id| bridge.org.writes(CHARGE, id) != 1).count(), 0);
+    // Whoever let go of the lane is no hindrance to the other.
+    bridge.merge(vec![state_of(CUSTOMER, "cus_late", "{}", &[])]).await;
+    second.drain().await;
+    assert!(bridge.org.record(CUSTOMER, "cus_late").is_some());
+    second.stop().await;
+}
+
+async fn locked_records_are_tried_again_in_smaller_calls(bridge: Bridge) {
+    bridge.merge(families(600, 0)).await;
+    bridge.org.fail_next(1, Fault::RecordLocked);
+    bridge.drain_for(Duration::from_secs(60)).await;
+    assert_eq!(bridge.counts().await.done, 600);
+    let sizes = bridge.call_sizes();
+    assert!(sizes[0] == 600 && sizes[1] <= 500, "{sizes:?}");
+}
+
+async fn an_object_that_is_not_set_up_holds_only_its_own_records(bridge: Bridge) {
+    let no_column = "No such column 'Fee__c' on sobject of type Stripe_Charge__c";
+    bridge.org.reject_object(CHARGE, "INVALID_FIELD", no_column);
+    let first = bridge.a_payment("4900", "usd").await;
+    bridge.deliver().await;
+    bridge.drain_for(Duration::from_secs(3_600)).await;
+    assert!(bridge.org.record(INTENT, &first.intent).is_some(), "others go on");
+    let calls = bridge.call_sizes().len();
+    assert!(calls < 40, "{calls} calls in an hour");
+    let second = bridge.a_payment("700", "usd").await;
+    bridge.deliver().await;
+    assert!(bridge.org.record(INTENT, &second.intent).is_some());
+
+    let stops = bridge.stops().await;
+    assert_eq!((stops.len(), stops[0].sobject.as_str(), stops[0].needs_person), (1, CHARGE, true));
+    assert!(stops[0].reason.contains(no_column), "{stops:?}");
+    let waiting = bridge.row(CHARGE, &first.charge).await;
+    assert_eq!((waiting.state.as_str(), waiting.attempts), ("pending", 0), "not the record's fault");
+
+    bridge.org.mend_object(CHARGE);
+    bridge.drain_for(Duration::from_secs(600)).await;
+    for charge in [&first.charge, &second.charge] {
+        assert_eq!(bridge.field(CHARGE, charge, "Status__c").as_deref(), Some("Completed"));
+    }
+    assert_eq!(bridge.stops().await, []);
+}
+
+async fn a_record_without_access_gets_its_tries_while_others_arrive(mut bridge: Bridge) {
+    bridge.expect_dead_letters();
+    bridge.merge(families(5, 0)).await;
+    bridge.org.reject_records("cus_00003", "INSUFFICIENT_ACCESS_OR_READONLY", "it is not yours");
+    bridge.drain().await;
+    assert_eq!((bridge.counts().await.done, bridge.stops().await.len()), (4, 0));
+    for other in 0..8 {
+        bridge.clock.advance(Duration::from_secs(300));
+        bridge.merge(vec![state_of(CUSTOMER, &format!("cus_other_{other}"), "{}", &[])]).await;
+        bridge.drain().await;
+    }
+    let row = bridge.row(CUSTOMER, "cus_00003").await;
+    assert_eq!((row.state.as_str(), row.attempts), ("dead", 5), "{row:?}");
+}
+
+async fn an_org_that_is_full_stops_the_lane_with_one_alert(bridge: Bridge) {
+    bridge.org.reject_object(CUSTOMER, "STORAGE_LIMIT_EXCEEDED", "storage limit exceeded");
+    bridge.merge(families(30, 1)).await;
+    bridge.drain_for(Duration::from_secs(1_200)).await;
+    let stops = bridge.stops().await;
+    assert_eq!((stops.len(), stops[0].sobject.as_str(), stops[0].needs_person), (1, "", true));
+    assert_eq!((bridge.counts().await.dead, bridge.counts().await.pending), (0, 60));
+    let calls = bridge.call_sizes().len();
+    assert!(calls < 25, "{calls} calls in twenty minutes");
+    bridge.org.mend_object(CUSTOMER);
+    bridge.drain_for(Duration::from_secs(600)).await;
+    assert_eq!((bridge.counts().await.done, bridge.stops().await.len()), (60, 0));
+}
+
+async fn children_of_a_dead_parent_wait_and_say_so(bridge: Bridge) {
+    bridge.org.reject_records("cus_00000", "FIELD_CUSTOM_VALIDATION_EXCEPTION", "no such customers");
+    bridge.merge(families(1, 3)).await;
+    bridge.drain().await;
+    let calls = bridge.call_sizes().len();
+    // Longer than a record waits for a parent that nobody ever heard of.
+    for _ in 0..30 {
+        bridge.clock.advance(Duration::from_secs(3_600));
+        bridge.drain().await;
+    }
+    let child = bridge.row(CHARGE, "ch_00000_00001").await;
+    assert_eq!((child.state.as_str(), child.attempts), ("pending", 0), "{child:?}");
+    let says = child.last_error.unwrap();
+    let expected = "waits for Stripe_Customer__c cus_00000, which was given up: \
+        FIELD_CUSTOM_VALIDATION_EXCEPTION: no such customers";
+    assert_eq!(says, expected);
+    assert_eq!(bridge.call_sizes().len(), calls, "waiting costs no calls");
+
+    bridge.org.pardon("cus_00000");
+    let (parent, now_ms) =
+        (bridge.row(CUSTOMER, "cus_00000").await.id, paybridge::clock::unix_ms(bridge.clock.now()));
+    bridge.store().write(move |conn| outbox::replay(conn, parent, now_ms)).await.unwrap();
+    bridge.drain_for(Duration::from_secs(600)).await;
+    assert_eq!(bridge.counts().await.done, 4);
+}
+
+async fn a_parent_that_never_comes_is_named_in_the_dead_letter(mut bridge: Bridge) {
+    bridge.expect_dead_letters();
+    bridge.stripe.set_outage(true);
+    let fields = r#"{"Customer__r":{"Stripe_Id__c":"cus_nobody"}}"#;
+    bridge.merge(vec![state_of(CHARGE, "ch_1", fields, &[("customer", "cus_nobody")])]).await;
+    bridge.drain().await;
+    for _ in 0..30 {
+        bridge.clock.advance(Duration::from_secs(3_600));
+        bridge.drain().await;
+    }
+    let row = bridge.row(CHARGE, "ch_1").await;
+    let says = row.last_error.unwrap();
+    assert_eq!(row.state, "dead");
+    assert!(
+        says.contains("waited 1440 minutes for its parent customer cus_nobody, which never came"),
+        "{says}"
+    );
+}
+
+async fn a_value_that_makes_its_collection_unreadable_is_found(mut bridge: Bridge) {
+    bridge.expect_dead_letters();
+    let mut states = families(60, 0);
+    states.push(state_of(CUSTOMER, "cus_odd", r#"{"Name":{"first":"Ada"}}"#, &[]));
+    bridge.merge(states).await;
+    bridge.drain_for(Duration::from_secs(60)).await;
+    let counts = bridge.counts().await;
+    assert_eq!((counts.done, counts.dead), (60, 1));
+    assert!(bridge.row(CUSTOMER, "cus_odd").await.last_error.unwrap().contains("JSON_PARSER_ERROR"));
+}
+
+async fn money_goes_before_profiles_when_requests_get_scarce(bridge: Bridge) {
+    bridge.org.set_daily_limit(40);
+    // Our share is 20, of which one is kept for asking and the last one of the rest is for money.
+    for number in 0..18 {
+        bridge.merge(vec![state_of(CUSTOMER, &format!("cus_{number}"), "{}", &[])]).await;
+        bridge.drain().await;
+    }
+    assert_eq!(bridge.org.calls_used(), 18);
+    bridge.merge(vec![state_of(CUSTOMER, "cus_profile", "{}", &[])]).await;
+    bridge.drain().await;
+    assert!(bridge.org.record(CUSTOMER, "cus_profile").is_none(), "the last requests are for money");
+    bridge.merge(families(1, 1)).await;
+    bridge.drain().await;
+    assert!(bridge.org.record(CHARGE, "ch_00000_00000").is_some(), "money went, with its customer");
+    assert_eq!(bridge.org.calls_used(), 19);
+    bridge.merge(vec![state_of(CHARGE, "ch_late", "{}", &[])]).await;
+    bridge.drain().await;
+    assert!(bridge.org.record(CHARGE, "ch_late").is_none(), "nothing is left");
+    let stops = bridge.stops().await;
+    assert_eq!((stops.len(), stops[0].needs_person), (1, false), "{stops:?}");
+    bridge.drain_for(Duration::from_secs(3_000)).await;
+    assert_eq!(bridge.org.calls_used(), 19, "waiting costs no request");
+    for _ in 0..25 {
+        bridge.clock.advance(Duration::from_secs(3_600));
+        bridge.drain().await;
+        assert!(bridge.org.calls_used() <= 21, "{} of 20 used", bridge.org.calls_used());
+    }
+    assert!(
+        bridge.org.record(CHARGE, "ch_late").is_some()
+            && bridge.org.record(CUSTOMER, "cus_profile").is_some()
+    );
+    assert_eq!((bridge.counts().await.pending, bridge.stops().await.len()), (0, 0));
+}
+
+async fn a_refused_sign_in_is_not_repeated_by_every_call(bridge: Bridge) {
+    bridge.org.fail_next(1_000, Fault::InvalidGrant);
+    bridge.merge(families(3_000, 0)).await;
+    bridge.drain_for(Duration::from_secs(3_600)).await;
+    let sign_ins = bridge.sign_ins();
+    assert!((5..=25).contains(&sign_ins), "{sign_ins} token requests in an hour");
+    assert_eq!(bridge.counts().await.pending, 3_000);
+    let stops = bridge.stops().await;
+    assert!(stops[0].needs_person && stops[0].reason.contains("invalid_grant"), "{stops:?}");
+}
+
+async fn calls_under_way_share_one_new_sign_in(bridge: Bridge) {
+    bridge.merge(families(1, 0)).await;
+    bridge.drain().await;
+    bridge.org.expire_sessions();
+    bridge.org.set_latency(Duration::from_millis(100));
+    let states = (0..4_000).map(|n| state_of(CUSTOMER, &format!("cus_more_{n}"), "{}", &[])).collect();
+    bridge.merge(states).await;
+    bridge.drain().await;
+    assert_eq!((bridge.counts().await.done, bridge.sign_ins()), (4_001, 2));
+    assert!(bridge.org.most_calls_at_once() > 1);
 }

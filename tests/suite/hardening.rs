@@ -12,7 +12,7 @@ use paybridge::store::fetches::{self, Wanted};
 use paybridge::store::outbox::{self, NewState, Position};
 use paybridge::store::{Backend, Conn};
 
-use crate::bridge::{Bridge, arrived, database, settings};
+use crate::bridge::{Bridge, arrived, database, lease_due, settings};
 use crate::each_backend;
 
 each_backend!(
@@ -74,7 +74,7 @@ async fn waiting_for_a_parent_is_not_a_failed_try(bridge: Bridge) {
     bridge.deliver().await;
     // Due at once, so that it meets the lock and not its parents.
     let due_at_once = |conn: &mut Conn| {
-        let rows = outbox::lease(conn, "main", "x", i64::MAX, i64::MAX, 10)?;
+        let rows = lease_due(conn, "x", i64::MAX, i64::MAX, 10)?;
         outbox::release(conn, "x", &rows.iter().map(|row| row.id).collect::<Vec<_>>(), 0)
     };
     bridge.store().write(due_at_once).await.unwrap();
@@ -90,13 +90,13 @@ async fn a_newer_state_of_a_dead_letter_starts_anew(bridge: Bridge) {
         .write(|conn| {
             outbox::merge(conn, &[state("ch_1", 1, "evt_1")], 0)?;
             for _ in 0..4 {
-                let row = outbox::lease(conn, "main", "l", 9, 20, 1)?.remove(0);
+                let row = lease_due(conn, "l", 9, 20, 1)?.remove(0);
                 outbox::retry_at(conn, "l", row.id, 0, Some(1), "no parent")?;
             }
-            let row = outbox::lease(conn, "main", "l", 9, 20, 1)?.remove(0);
+            let row = lease_due(conn, "l", 9, 20, 1)?.remove(0);
             outbox::merge(conn, &[state("ch_1", 2, "evt_2")], 0)?;
             outbox::dead_letter(conn, "l", row.id, 9, "no")?;
-            let row = outbox::lease(conn, "main", "m", 9, 20, 1)?.remove(0);
+            let row = lease_due(conn, "m", 9, 20, 1)?.remove(0);
             outbox::complete(conn, "m", &arrived([row.id]), 9)?;
             Ok(row)
         })
@@ -288,10 +288,8 @@ async fn results_and_events_do_not_lock_each_other_out() {
     let deliverer = tokio::spawn(async move {
         let mut failed = 0;
         for round in 0..150 {
-            let rows = store
-                .write(move |conn| outbox::lease(conn, "main", &format!("l{round}"), 99, 99, 1_000))
-                .await
-                .unwrap();
+            let rows =
+                store.write(move |conn| lease_due(conn, &format!("l{round}"), 99, 99, 1_000)).await.unwrap();
             let ids: Vec<_> = rows.iter().map(|r| r.id).collect();
             let done = store
                 .write(move |conn| {

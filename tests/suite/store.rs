@@ -3,14 +3,14 @@
 use paybridge::store::outbox::{self, NewState, Position};
 use paybridge::store::{Backend, Payload, Store, inbox};
 
-use crate::bridge::{Bridge, arrived, database};
+use crate::bridge::{Bridge, arrived, database, lease_due};
 use crate::each_backend;
 
 each_backend!(
     a_lease_that_ended_cannot_write_its_result,
     a_state_that_comes_while_its_record_travels_is_sent_afterwards,
     an_older_state_never_replaces_a_newer_one,
-    the_next_free_rows_are_leased_and_no_row_twice,
+    what_is_due_is_leased_and_no_row_twice,
     duplicates_in_one_batch_are_stored_once,
     a_transaction_that_fails_leaves_nothing,
     events_are_found_by_their_object_before_and_after_they_are_mapped,
@@ -89,9 +89,9 @@ async fn a_lease_that_ended_cannot_write_its_result(bridge: Bridge) {
         .store()
         .write(|conn| {
             outbox::merge(conn, &[state("ch_1", 1, "evt_1")], 0)?;
-            let slow = outbox::lease(conn, "main", "slow", 10, 20, 10)?;
-            assert!(outbox::lease(conn, "main", "eager", 19, 40, 10)?.is_empty());
-            let again = outbox::lease(conn, "main", "next", 20, 40, 10)?;
+            let slow = lease_due(conn, "slow", 10, 20, 10)?;
+            assert!(lease_due(conn, "eager", 19, 40, 10)?.is_empty());
+            let again = lease_due(conn, "next", 20, 40, 10)?;
             assert_eq!((slow[0].attempts, again[0].attempts), (1, 2));
             outbox::complete(conn, "slow", &arrived([slow[0].id]), 25)?;
             outbox::dead_letter(conn, "slow", slow[0].id, 25, "late")?;
@@ -111,14 +111,11 @@ async fn a_state_that_comes_while_its_record_travels_is_sent_afterwards(bridge: 
         .store()
         .write(|conn| {
             outbox::merge(conn, &[state("ch_1", 1, "evt_1")], 0)?;
-            let first = outbox::lease(conn, "main", "a", 0, 20, 10)?;
+            let first = lease_due(conn, "a", 0, 20, 10)?;
             outbox::merge(conn, &[state("ch_1", 2, "evt_2")], 1)?;
-            assert!(
-                outbox::lease(conn, "main", "b", 1, 20, 10)?.is_empty(),
-                "one call at a time carries a record"
-            );
+            assert!(lease_due(conn, "b", 1, 20, 10)?.is_empty(), "one call at a time carries a record");
             outbox::complete(conn, "a", &arrived([first[0].id]), 5)?;
-            let second = outbox::lease(conn, "main", "b", 5, 20, 10)?;
+            let second = lease_due(conn, "b", 5, 20, 10)?;
             assert_eq!((first[0].event_id.as_str(), second[0].event_id.as_str()), ("evt_1", "evt_2"));
             outbox::complete(conn, "b", &arrived([second[0].id]), 6)?;
             assert_eq!(outbox::counts(conn)?.done, 1);
@@ -134,10 +131,10 @@ async fn an_older_state_never_replaces_a_newer_one(bridge: Bridge) {
         .write(|conn| {
             for (created, event_id) in [(5, "evt_m"), (4, "evt_z"), (5, "evt_a"), (5, "evt_m")] {
                 outbox::merge(conn, &[state("ch_1", created, event_id)], 0)?;
-                assert_eq!(outbox::lease(conn, "main", "l", 0, 0, 10)?[0].event_id, "evt_m");
+                assert_eq!(lease_due(conn, "l", 0, 0, 10)?[0].event_id, "evt_m");
             }
             outbox::merge(conn, &[state("ch_1", 5, "evt_n")], 0)?;
-            let rows = outbox::lease(conn, "main", "l", 0, 0, 10)?;
+            let rows = lease_due(conn, "l", 0, 0, 10)?;
             assert_eq!(rows[0].event_id, "evt_n");
             outbox::complete(conn, "l", &arrived([rows[0].id]), 0)
         })
@@ -145,7 +142,7 @@ async fn an_older_state_never_replaces_a_newer_one(bridge: Bridge) {
         .unwrap();
 }
 
-async fn the_next_free_rows_are_leased_and_no_row_twice(bridge: Bridge) {
+async fn what_is_due_is_leased_and_no_row_twice(bridge: Bridge) {
     let states: Vec<_> = (0..1_200).map(|n| state(&format!("ch_{n}"), 1, "evt")).collect();
     bridge.store().write(move |conn| outbox::merge(conn, &states, 0)).await.unwrap();
     let mut takers = tokio::task::JoinSet::new();
@@ -153,7 +150,7 @@ async fn the_next_free_rows_are_leased_and_no_row_twice(bridge: Bridge) {
         let store = bridge.store().clone();
         takers.spawn(async move {
             let lease = format!("taker {taker}");
-            store.write(move |conn| outbox::lease(conn, "main", &lease, 0, 50, 300)).await.unwrap()
+            store.write(move |conn| lease_due(conn, &lease, 0, 50, 1_200)).await.unwrap()
         });
     }
     let rows: Vec<_> = takers.join_all().await.into_iter().flatten().map(|row| row.id).collect();
@@ -231,12 +228,17 @@ fn no_query_of_the_outbox_reads_the_whole_table() {
     let mut conn = SqliteConnection::establish(url.trim_start_matches("sqlite://")).unwrap();
     for (query, index) in [
         (
-            "SELECT id FROM outbox WHERE org = ? AND state IN ('pending', 'leased') AND due_at <= ? ORDER BY due_at, id",
-            "USING INDEX outbox_due (org=? AND due_at<?)",
+            "SELECT id FROM outbox WHERE org = ? AND sobject = ? AND state IN ('pending', 'leased') AND due_at <= ? \
+             ORDER BY due_at, id",
+            "USING INDEX outbox_due (org=? AND sobject=? AND due_at<?)",
         ),
         (
-            "SELECT min(due_at) FROM outbox WHERE org = ? AND state IN ('pending', 'leased')",
-            "USING INDEX outbox_due",
+            "SELECT min(due_at) FROM outbox WHERE org = ? AND sobject = ? AND state IN ('pending', 'leased')",
+            "USING INDEX outbox_due (org=? AND sobject=?)",
+        ),
+        (
+            "SELECT min(sobject) FROM outbox WHERE org = ? AND state IN ('pending', 'leased') AND sobject > ?",
+            "USING INDEX outbox_due (org=? AND sobject>?)",
         ),
         ("SELECT fields FROM outbox WHERE org = ? AND external_id IN (?, ?)", "(external_id=? AND org=?)"),
     ] {

@@ -1,0 +1,238 @@
+//! What a call came to, decided and written down.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::gather::Parent;
+use super::send::Judged;
+use super::verdict::{Verdict, judge};
+use crate::backoff;
+use crate::clock::unix_ms;
+use crate::config::DeliveryConfig;
+use crate::salesforce::Outcome;
+use crate::store::attempts::{self, Ended, NewAttempt};
+use crate::store::fetches::{self, Wanted};
+use crate::store::outbox::{self, Arrived, Leased};
+use crate::store::{self, Conn};
+
+/// What becomes of each row of a call, and what it says about others.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    arrived: Vec<Leased>,
+    arrivals: Vec<Arrived>,
+    failed: Vec<Failed>,
+    /// Given back untried.
+    released: Vec<Leased>,
+    /// Objects of which a record arrived.
+    pub works: BTreeSet<String>,
+    /// Objects that are not set up, and why.
+    pub holds: BTreeMap<String, String>,
+    /// Why nothing is taken.
+    pub stop: Option<String>,
+    /// Whether records were locked by others.
+    pub locked: bool,
+}
+
+#[derive(Debug)]
+struct Failed {
+    row: Leased,
+    code: String,
+    message: String,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Retry { due_ms: i64 },
+    Wait { due_ms: i64, since_ms: i64 },
+    Dead,
+}
+
+/// What became of the records of one call, for those who count.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Of each record that arrived, how long it had been due.
+    pub delays: Vec<Duration>,
+    pub retried: usize,
+    pub waiting_for_parent: usize,
+    pub dead: usize,
+    pub released: usize,
+}
+
+impl Settled {
+    pub(super) fn tally(&self, now: OffsetDateTime) -> Tally {
+        let now_ms = unix_ms(now);
+        let delay = |row: &Leased| Duration::from_millis(u64::try_from(now_ms - row.due_at).unwrap_or(0));
+        let ended = |wanted: fn(&Fate) -> bool| self.failed.iter().filter(|one| wanted(&one.fate)).count();
+        Tally {
+            delays: self.arrived.iter().map(delay).collect(),
+            retried: ended(|fate| matches!(fate, Fate::Retry { .. })),
+            waiting_for_parent: ended(|fate| matches!(fate, Fate::Wait { .. })),
+            dead: ended(|fate| matches!(fate, Fate::Dead)),
+            released: self.released.len(),
+        }
+    }
+}
+
+/// Decides what becomes of each row. `unsent` are those of which nothing is known.
+pub(super) fn settle(
+    judged: Vec<Judged>,
+    unsent: Vec<Leased>,
+    config: &DeliveryConfig,
+    now: OffsetDateTime,
+    mut random: impl FnMut() -> u64,
+) -> Settled {
+    let mut settled = Settled { released: unsent, ..Settled::default() };
+    let accepted = judged.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Accepted { .. }));
+    settled.works = accepted.map(|(row, _)| row.sobject.clone()).collect();
+    for (row, outcome) in judged {
+        let verdict = judge(&outcome);
+        let (code, message) = match outcome {
+            Outcome::Accepted { record_id, .. } => {
+                settled.arrivals.push(Arrived { id: row.id, record_id, event_id: row.event_id.clone() });
+                settled.arrived.push(row);
+                continue;
+            }
+            Outcome::Refused { code, message, fields, .. } if fields.is_empty() => (code, message),
+            Outcome::Refused { code, message, fields, .. } => {
+                (code, format!("{message} [{}]", fields.join(", ")))
+            }
+        };
+        settled.locked |= code == "UNABLE_TO_LOCK_ROW";
+        let attempts = u32::try_from(row.attempts).unwrap_or(1);
+        let fate = match verdict {
+            Verdict::StopLane => {
+                settled.stop = Some(format!("{} {}: {code}: {message}", row.sobject, row.external_id));
+                settled.released.push(row);
+                continue;
+            }
+            // What arrives for others of its object is set up: this is about the record.
+            Verdict::HoldObject if !settled.works.contains(&row.sobject) => {
+                let reason = format!("{}: {code}: {message}", row.external_id);
+                settled.holds.entry(row.sobject.clone()).or_insert(reason);
+                settled.released.push(row);
+                continue;
+            }
+            Verdict::Retry | Verdict::HoldObject if attempts < config.max_attempts => {
+                let wait = backoff::wait(attempts, config.backoff, config.backoff_limit, random());
+                Fate::Retry { due_ms: unix_ms(now + wait) + 1 }
+            }
+            Verdict::WaitForParent => wait_for_parent(&row, config, now, random()),
+            Verdict::Done | Verdict::Retry | Verdict::HoldObject | Verdict::DeadLetter => Fate::Dead,
+        };
+        let message = match (fate, verdict) {
+            (Fate::Dead, Verdict::WaitForParent) => {
+                let (parent, minutes) = (absent_parent(&row, &message), config.parent_wait.as_secs() / 60);
+                format!("waited {minutes} minutes for {parent}, which never came: {message}")
+            }
+            _ => message,
+        };
+        settled.failed.push(Failed { row, code, message, fate });
+    }
+    settled
+}
+
+/// The longer it has waited, the longer it may wait on, up to a day.
+fn wait_for_parent(row: &Leased, config: &DeliveryConfig, now: OffsetDateTime, random: u64) -> Fate {
+    let now_ms = unix_ms(now);
+    let since_ms = row.waiting_since.unwrap_or(now_ms);
+    let waited = Duration::from_millis(u64::try_from(now_ms - since_ms).unwrap_or(0));
+    if waited >= config.parent_wait {
+        return Fate::Dead;
+    }
+    let wait = backoff::wait(1, waited.max(config.backoff), config.backoff_limit, random);
+    Fate::Wait { due_ms: unix_ms(now + wait) + 1, since_ms }
+}
+
+/// The parent that Salesforce's text speaks of, in Stripe's words.
+fn absent_parent(row: &Leased, message: &str) -> String {
+    let parents: Vec<Parent> = serde_json::from_str(&row.parents).unwrap_or_default();
+    let named = parents.into_iter().find(|parent| message.contains(&parent.id));
+    named.map_or("its parent".to_owned(), |parent| format!("its parent {} {}", parent.object, parent.id))
+}
+
+/// Writes it down, but only for rows whose lease is still held. Says whether a parent has to be read from Stripe.
+pub(super) fn record(
+    conn: &mut Conn,
+    org: &str,
+    lease: &str,
+    settled: &Settled,
+    now: OffsetDateTime,
+) -> store::Result<bool> {
+    let now_ms = unix_ms(now);
+    let failed = settled.failed.iter().map(|failed| &failed.row);
+    let rows = settled.arrived.iter().chain(failed).chain(&settled.released);
+    outbox::lock(conn, &rows.map(|row| row.id).collect::<Vec<_>>())?;
+    for failed in &settled.failed {
+        record_failure(conn, lease, failed, now_ms)?;
+    }
+    outbox::complete(conn, lease, &settled.arrivals, now_ms)?;
+    // Back at their place in the queue, before what came later.
+    let due_ms = settled.released.iter().map(|row| row.due_at).min().unwrap_or(now_ms);
+    let released: Vec<i64> = settled.released.iter().map(|row| row.id).collect();
+    outbox::release(conn, lease, &released, due_ms)?;
+    let wanted = unseen_parents(conn, org, &settled.failed)?;
+    fetches::request(conn, &wanted, now_ms)?;
+    Ok(!wanted.is_empty())
+}
+
+fn record_failure(conn: &mut Conn, lease: &str, failed: &Failed, now_ms: i64) -> store::Result<()> {
+    let Failed { row, code, message, fate } = failed;
+    let reason = format!("{code}: {message}");
+    let ended = match *fate {
+        Fate::Retry { due_ms } => {
+            outbox::retry_at(conn, lease, row.id, due_ms, None, &reason)?;
+            Ended::Retry
+        }
+        Fate::Wait { due_ms, since_ms } => {
+            outbox::retry_at(conn, lease, row.id, due_ms, Some(since_ms), &reason)?;
+            Ended::WaitForParent
+        }
+        Fate::Dead => {
+            let (sobject, external_id, attempt) = (&row.sobject, &row.external_id, row.attempts);
+            tracing::error!(sobject, external_id, attempt, %reason, "dead letter");
+            outbox::dead_letter(conn, lease, row.id, now_ms, &reason)?;
+            Ended::Dead
+        }
+    };
+    if ended == Ended::WaitForParent && row.waiting_since.is_some() {
+        // A day of waiting is one line, not hundreds.
+        return Ok(());
+    }
+    let attempt = NewAttempt {
+        outbox_id: row.id,
+        at: now_ms,
+        call_id: lease,
+        attempt: row.attempts,
+        ended,
+        code,
+        message,
+        sent: (ended == Ended::Dead).then_some(row.fields.as_str()),
+        mapping_version: &row.mapping_version,
+    };
+    attempts::record(conn, &attempt)
+}
+
+/// Parents of waiting rows that no event ever spoke of: they must be read from Stripe, or the rows wait for nothing.
+fn unseen_parents(conn: &mut Conn, org: &str, failed: &[Failed]) -> store::Result<Vec<Wanted>> {
+    let mut wanted = Vec::new();
+    for Failed { row, .. } in failed.iter().filter(|failed| matches!(failed.fate, Fate::Wait { .. })) {
+        let parents: Vec<Parent> =
+            serde_json::from_str(&row.parents).map_err(|error| store::Error::Corrupt(Box::new(error)))?;
+        let ids: Vec<&str> = parents.iter().map(|parent| parent.id.as_str()).collect();
+        let seen: BTreeSet<String> = outbox::seen(conn, org, &ids)?.into_iter().collect();
+        wanted.extend(parents.into_iter().filter(|parent| !seen.contains(&parent.id)).map(|parent| Wanted {
+            account: row.account.clone(),
+            object: parent.object,
+            object_id: parent.id,
+            reason: "a record points to it and no event spoke of it",
+            not_before_ms: 0,
+            event_seq: None,
+            around: None,
+            missing_in: Some(org.to_owned()),
+        }));
+    }
+    Ok(wanted)
+}

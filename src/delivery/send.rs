@@ -1,0 +1,120 @@
+//! One call on its way: sent, split where it is refused as a whole, and answered.
+
+use std::time::{Duration, Instant};
+
+use super::verdict::{Verdict, judge};
+use crate::salesforce::{Budget, Client, Collection, Error, Outcome, Record, Upserted};
+use crate::store::outbox::Leased;
+
+/// A row with what became of it.
+pub(super) type Judged = (Leased, Outcome);
+
+/// Rows by collection, in the order of sending.
+pub(super) type Collections = Vec<Vec<Leased>>;
+
+/// What became of a call.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    pub judged: Vec<Judged>,
+    /// Of these nothing is known; they are sent another time.
+    pub unsent: Vec<Leased>,
+    /// Why the rest was not sent, if that concerns more than its records.
+    pub error: Option<Error>,
+}
+
+/// Sends what fits into one call. A request or a collection that is refused as a whole is split until the culprit is alone, or
+/// until `patience` is over or the day's requests are used up: the rest is sent another time. `single_records` says that calls
+/// carry one record because larger ones failed.
+pub(super) async fn send(
+    client: &Client,
+    collections: Collections,
+    patience: Duration,
+    single_records: bool,
+) -> Sent {
+    let began = Instant::now();
+    let mut sent = Sent::default();
+    let mut stack = vec![collections];
+    while let Some(call) = stack.pop() {
+        let spent = || matches!(client.budget(), Budget::Spent { .. });
+        if !sent.judged.is_empty() && (began.elapsed() > patience || spent()) {
+            sent.unsent.extend(call.into_iter().flatten());
+            continue;
+        }
+        match client.upsert(&as_collections(&call)).await {
+            Ok(upserted) => {
+                for (rows, upserted) in call.into_iter().zip(upserted) {
+                    match upserted {
+                        Upserted::Each(outcomes) => sent.judged.extend(rows.into_iter().zip(outcomes)),
+                        Upserted::Whole(outcome) if rows.len() > 1 && speaks_of_records(&outcome) => {
+                            halves(vec![rows], &mut stack);
+                        }
+                        Upserted::Whole(outcome) => {
+                            sent.judged.extend(rows.into_iter().map(|row| (row, outcome.clone())));
+                        }
+                    }
+                }
+            }
+            Err(Error::Rejected { status, code, message })
+                if speaks_of_records(&refused(status, &code, &message)) =>
+            {
+                if call.iter().map(Vec::len).sum::<usize>() > 1 {
+                    halves(call, &mut stack);
+                } else {
+                    let message = format!("the request was refused with {status}: {message}");
+                    let row = call.into_iter().flatten();
+                    sent.judged.extend(row.map(|row| (row, refused(status, &code, &message))));
+                }
+            }
+            Err(error) if single_records && is_the_records_fault(client, &call, &error).await => {
+                let message = format!("the org answers, but not when this record is sent: {error}");
+                let row = call.into_iter().flatten();
+                sent.judged.extend(row.map(|row| (row, refused(0, "NO_ANSWER", &message))));
+            }
+            Err(error) => {
+                sent.unsent.extend(call.into_iter().flatten());
+                sent.unsent.extend(stack.drain(..).flatten().flatten());
+                sent.error = Some(error);
+            }
+        }
+    }
+    sent
+}
+
+/// Whether a call of one record failed although the org is there.
+async fn is_the_records_fault(client: &Client, call: &[Vec<Leased>], error: &Error) -> bool {
+    call.iter().map(Vec::len).sum::<usize>() == 1
+        && matches!(error, Error::Unreachable(_) | Error::Unreadable(_))
+        && client.check_limits().await.is_ok()
+}
+
+/// Whether a refusal of the whole can be some record's fault. An org that is not set up or is busy refuses each alike, and
+/// asking for each alone would cost the day's requests.
+fn speaks_of_records(outcome: &Outcome) -> bool {
+    judge(outcome) == Verdict::DeadLetter
+}
+
+fn refused(status: u16, code: &str, message: &str) -> Outcome {
+    let (code, message) = (code.to_owned(), message.to_owned());
+    Outcome::Refused { status, code, message, fields: Vec::new() }
+}
+
+fn as_collections(call: &[Vec<Leased>]) -> Vec<Collection<'_>> {
+    let record = |row| {
+        let Leased { external_id, fields, .. }: &Leased = row;
+        Record { external_id, fields }
+    };
+    call.iter()
+        .map(|rows| Collection { sobject: &rows[0].sobject, records: rows.iter().map(record).collect() })
+        .collect()
+}
+
+/// Cuts a call in two, between collections if there are several; parents stay in the first half, which is sent next.
+fn halves(mut call: Collections, stack: &mut Vec<Collections>) {
+    if let [only] = call.as_mut_slice() {
+        let second = only.split_off(only.len() / 2);
+        stack.extend([vec![second], call]);
+    } else {
+        let second = call.split_off(call.len() / 2);
+        stack.extend([second, call]);
+    }
+}
