@@ -13,7 +13,7 @@ use actix_web::{HttpServer, web};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::api::{self, ApiState};
+use crate::api::{self, ApiState, Pipeline, Resolver};
 use crate::auth::{Auth, UseRecorder};
 use crate::clock::Clock;
 use crate::config::{Config, MappingConfig};
@@ -77,7 +77,7 @@ pub struct App {
     store: Store,
     receiver: Receiver,
     recorder_threads: Vec<std::thread::JoinHandle<()>>,
-    clients: BTreeMap<String, stripe::Client>,
+    pipeline: Arc<Pipeline>,
     auth: Arc<Auth>,
     steps: Steps,
     bells: Bells,
@@ -90,6 +90,7 @@ pub struct App {
 pub struct Steps {
     processor: Arc<Processor>,
     fetcher: Arc<Fetcher>,
+    resolver: Arc<Resolver>,
     deliveries: Vec<Arc<Delivery>>,
     uses: Arc<UseRecorder>,
     retention: Arc<Retention>,
@@ -138,6 +139,10 @@ impl App {
             })
             .collect::<Result<_, Error>>()?;
         let auth = Arc::new(Auth::new(&config.auth, store.clone(), clock.clone())?);
+        let for_pipeline = clients
+            .iter()
+            .filter_map(|(name, client)| Some((name.clone(), (client.clone(), config.stripe.get(name)?))));
+        let pipeline = Pipeline::start(for_pipeline.collect(), &store, &clock, &config.api)?;
         let steps = Steps {
             processor: Arc::new(
                 Processor::new(
@@ -157,6 +162,7 @@ impl App {
                 bells.inbox.clone(),
                 &metrics,
             )),
+            resolver: Arc::new(Resolver::new(Arc::clone(&pipeline))),
             deliveries,
             uses: Arc::new(auth.recorder()),
             retention: Arc::new(Retention::new(store.clone(), config.retention.events, clock.clone())),
@@ -173,7 +179,7 @@ impl App {
             store,
             receiver,
             recorder_threads,
-            clients,
+            pipeline,
             auth,
             steps,
             bells,
@@ -212,7 +218,7 @@ impl App {
         let receiver = web::Data::new(self.receiver);
         let ready = Arc::new(AtomicBool::new(true));
         let api = ApiState {
-            stripe: self.clients,
+            pipeline: self.pipeline,
             orgs: orgs(&self.config),
             auth: self.auth,
             store: self.store.clone(),
@@ -374,6 +380,7 @@ impl Steps {
         // Nobody rings for these: they look at the clock.
         let silent = Bell::default();
         workers.push(worker::spawn(Arc::clone(&self.uses), silent.clone(), clock.clone(), stop.clone()));
+        workers.push(worker::spawn(Arc::clone(&self.resolver), silent.clone(), clock.clone(), stop.clone()));
         workers.push(worker::spawn(Arc::clone(&self.retention), silent, clock.clone(), stop.clone()));
         workers
     }
@@ -382,6 +389,7 @@ impl Steps {
         loop {
             let mut worked = run_dry(&*self.processor).await | run_dry(&*self.fetcher).await;
             worked |= run_dry(&*self.uses).await;
+            worked |= run_dry(&*self.resolver).await;
             run_dry(&*self.retention).await;
             for delivery in &self.deliveries {
                 worked |= run_dry(&**delivery).await;

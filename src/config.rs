@@ -36,6 +36,8 @@ pub struct Config {
     pub salesforce: BTreeMap<String, SalesforceConfig>,
     /// `[mapping]`
     pub mapping: MappingConfig,
+    /// `[api]`
+    pub api: ApiConfig,
     /// `[delivery]`
     pub delivery: DeliveryConfig,
     /// `[auth]`
@@ -92,6 +94,10 @@ pub struct StripeConfig {
     pub timeout: Duration,
     /// `org`: the Salesforce org that this account's records go to.
     pub org: String,
+    /// `concurrency`: requests of bulk calls at the same time.
+    pub concurrency: u32,
+    /// `requests_per_second`: bulk calls slow down when so many requests leave.
+    pub requests_per_second: u32,
 }
 
 impl StripeConfig {
@@ -129,6 +135,17 @@ pub struct MappingConfig {
     pub file: Option<PathBuf>,
     /// `metadata`: a directory with the org's own objects and fields in source format.
     pub metadata: Option<PathBuf>,
+}
+
+/// `[api]`: how creations and changes at Stripe are answered and remembered.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// `patience_ms`: a call that is not done by then is answered 202, and goes on.
+    pub patience: Duration,
+    /// `lease_seconds`: who has not said what became of a call by then is taken for dead, and another worker finds out.
+    pub lease: Duration,
+    /// `keep_days`: how long the answer of an idempotency key is remembered.
+    pub keep: Duration,
 }
 
 /// `[delivery]`: how changes are brought to Salesforce.
@@ -242,6 +259,11 @@ impl Config {
             file: read_path(&mut settings, "mapping.file"),
             metadata: read_path(&mut settings, "mapping.metadata"),
         };
+        let api = ApiConfig {
+            patience: milliseconds(&mut settings, "api.patience_ms", 6_500, 100..=7_500),
+            lease: seconds(&mut settings, "api.lease_seconds", 20, 2..=600),
+            keep: Duration::from_secs(86_400) * number(&mut settings, "api.keep_days", 365, 2..=3_650),
+        };
         let delivery = read_delivery(&mut settings);
         let auth = read_auth(&mut settings);
         let retention =
@@ -264,6 +286,16 @@ impl Config {
                 settings.fault(&key, problem, origin);
             }
         }
+        for (account, config) in &stripe {
+            // Who waits for Stripe that long still holds what it took.
+            if (api.patience + config.timeout) * 4 > api.lease * 3 {
+                let problem = format!(
+                    "expected that api.patience_ms and stripe.{account}.timeout_ms together are at most three quarters of it"
+                );
+                let origin = settings.origin("api.lease_seconds");
+                settings.fault("api.lease_seconds", problem, origin);
+            }
+        }
         settings.refuse_unknown();
         if settings.faults.is_empty() {
             let effective = settings.effective;
@@ -273,6 +305,7 @@ impl Config {
                 stripe,
                 salesforce,
                 mapping,
+                api,
                 delivery,
                 auth,
                 retention,
@@ -381,6 +414,11 @@ fn read_stripe(settings: &mut Settings, prefix: &str) -> Option<StripeConfig> {
         settings.read(&key("org"), "main".to_owned(), "the name of a [salesforce.…] section", |text| {
             (!text.is_empty()).then(|| text.to_owned())
         });
+    let live = secret_key.as_ref().is_some_and(|key| key.expose_secret().get(2..8) == Some("_live_"));
+    let concurrency = number(settings, &key("concurrency"), 10, 1..=100);
+    // Stripe's limit for one endpoint is 25 in a second; in test mode for all of them together.
+    let per_second = if live { 25 } else { 20 };
+    let requests_per_second = number(settings, &key("requests_per_second"), per_second, 1..=1_000);
     Some(StripeConfig {
         secret_key: secret_key?,
         webhook_secrets,
@@ -388,6 +426,8 @@ fn read_stripe(settings: &mut Settings, prefix: &str) -> Option<StripeConfig> {
         api_version,
         timeout,
         org,
+        concurrency,
+        requests_per_second,
     })
 }
 

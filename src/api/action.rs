@@ -59,6 +59,12 @@ pub(super) struct Kind {
 }
 
 impl Kind {
+    /// The kind whose `operationId` this is.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let kinds = super::RESOURCES.iter().flat_map(|resource| resource.actions);
+        kinds.copied().find(|kind| kind.name == name)
+    }
+
     pub(super) const fn of<A: Action>() -> Self {
         Self {
             name: A::NAME,

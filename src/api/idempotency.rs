@@ -1,12 +1,29 @@
-//! Same key, same answer: which key a request travels to Stripe with, and what replays and clashes become.
+//! Same key, same answer: which key a request travels to Stripe with, and the claims that keep what became of it.
 //!
-//! Stripe keeps the first answer of a key for at least a day and replays it, failures included.
+//! A claim is committed before Stripe is asked and settled before the caller is answered. Stripe forgets keys after a day;
+//! claims are kept as long as the settings say.
 //! Source: Stripe API reference, "Idempotent requests".
 
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::action::Head;
+use super::action::{Head, Kind};
+use super::ask::{Outcome, without_secrets};
 use super::fields::Fields;
+use super::problem::{Code, Problem};
+use crate::backoff;
+use crate::clock::{Clock, from_unix_ms, unix_ms};
+use crate::store::idempotency::{self as claims, Claim, NewClaim, Settlement, Taken};
+use crate::store::{Group, GroupError, Store};
+use crate::stripe;
+
+/// First wait before Stripe is asked again about an unknown outcome; it doubles.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 /// The key of one intention.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +61,236 @@ impl Key {
         })
     }
 
+    /// The key of a claim.
+    pub(super) fn known(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.0
     }
+}
+
+/// What stands for good under a key.
+#[derive(Clone, Debug)]
+pub(super) enum Known {
+    /// It was done.
+    Done {
+        /// As the contract describes it.
+        answer: Map<String, Value>,
+        /// Whether an earlier call did it, and this one nothing.
+        replayed: bool,
+    },
+    /// It failed.
+    Failed(Problem),
+}
+
+/// What a request finds under its key.
+#[derive(Debug)]
+pub(super) enum Claimed {
+    /// The key is ours: ask Stripe.
+    Ours(Held),
+    Known(Known),
+    /// Another call is asking Stripe.
+    Running,
+    /// The key came with another request.
+    Reused,
+}
+
+/// A claim that this process works on.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) id: i64,
+    key: String,
+    lease: String,
+    attempts: u32,
+    /// Stripe was asked before, and the outcome is not known.
+    pub(super) asked_before: bool,
+    /// When the request was first asked for.
+    pub(super) created_at: OffsetDateTime,
+    /// When Stripe was last asked before.
+    pub(super) sent_at: OffsetDateTime,
+}
+
+impl Held {
+    /// A claim as it was before `lease` took it.
+    pub(super) fn resumed(claim: &Claim, lease: String) -> Self {
+        Self {
+            id: claim.id,
+            key: claim.idempotency_key.clone(),
+            lease,
+            attempts: u32::try_from(claim.attempts).unwrap_or(1) + 1,
+            asked_before: true,
+            created_at: from_unix_ms(claim.created_at),
+            sent_at: from_unix_ms(claim.sent_at),
+        }
+    }
+}
+
+/// One thing to be done, by its key.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) kind: Kind,
+    pub(super) request: stripe::Request,
+    pub(super) key: Key,
+}
+
+/// The door to the claims; many calls share a commit.
+#[derive(Clone, Debug)]
+pub(super) struct Claims {
+    group: Group<Job, Answered>,
+    clock: Clock,
+    lease: Duration,
+}
+
+#[derive(Debug)]
+enum Job {
+    Take(Box<NewClaim>),
+    Settle(Settlement),
+}
+
+#[derive(Debug)]
+enum Answered {
+    Taken(Taken),
+    Settled(bool),
+}
+
+impl Claims {
+    /// Starts the threads that commit; they end when the last clone is gone.
+    pub(super) fn start(store: &Store, clock: Clock, lease: Duration) -> std::io::Result<Self> {
+        let (group, _threads) = Group::start(store, "claims", write, |_, _| {})?;
+        Ok(Self { group, clock, lease })
+    }
+
+    /// Takes the key of `wanted`, until the lease ends, or says what stands under it. `lease` names the holder.
+    ///
+    /// Errors: the database did not take it; Stripe was not asked.
+    pub(super) async fn take(
+        &self,
+        account: &str,
+        caller: &str,
+        wanted: &Wanted,
+        lease: &str,
+    ) -> Result<Claimed, Problem> {
+        let now = self.clock.now();
+        let request = wanted.request.to_text();
+        let claim = NewClaim {
+            account: account.to_owned(),
+            key: wanted.key.text().to_owned(),
+            action: wanted.kind.name.to_owned(),
+            caller: caller.to_owned(),
+            hash: hex::encode(Sha256::digest(request.as_bytes())),
+            request,
+            lease: lease.to_owned(),
+            now_ms: unix_ms(now),
+            until_ms: self.until_ms(now),
+        };
+        let taken = match self.group.write(Job::Take(Box::new(claim))).await {
+            Ok(Answered::Taken(taken)) => taken,
+            Ok(Answered::Settled(_)) => Taken::Running,
+            Err(error) => return Err(not_taken(&error)),
+        };
+        let lease = lease.to_owned();
+        Ok(match taken {
+            Taken::Fresh { id } => Claimed::Ours(Held {
+                id,
+                key: wanted.key.text().to_owned(),
+                lease,
+                attempts: 1,
+                asked_before: false,
+                created_at: now,
+                sent_at: now,
+            }),
+            Taken::Resumed(claim) => Claimed::Ours(Held::resumed(&claim, lease)),
+            Taken::Known { answer, problem } => Claimed::Known(read(answer.as_deref(), problem.as_deref())),
+            Taken::Running => Claimed::Running,
+            Taken::Reused => Claimed::Reused,
+        })
+    }
+
+    /// Writes down what became of a claim. If that fails, Stripe will be asked again when the lease ends, and say the same.
+    pub(super) async fn settle(&self, held: &Held, outcome: &Outcome) {
+        let now = self.clock.now();
+        let outcome = match outcome {
+            Outcome::Known(Known::Done { answer, .. }) => {
+                claims::Outcome::Done(Value::Object(without_secrets(answer.clone())).to_string())
+            }
+            Outcome::Known(Known::Failed(problem)) => claims::Outcome::Failed(text(problem)),
+            Outcome::Refused(problem) => claims::Outcome::Refused(text(problem)),
+            Outcome::Unknown { problem, .. } => {
+                let wait = backoff::wait(held.attempts, FIRST_WAIT, LONGEST_WAIT, fastrand::u64(..));
+                let due_ms = unix_ms(now + wait + FIRST_WAIT);
+                claims::Outcome::Unknown { problem: text(problem), due_ms }
+            }
+        };
+        let settlement = Settlement {
+            id: held.id,
+            key: held.key.clone(),
+            lease: held.lease.clone(),
+            outcome,
+            now_ms: unix_ms(now),
+        };
+        match self.group.write(Job::Settle(settlement)).await {
+            Ok(Answered::Settled(true) | Answered::Taken(_)) => {}
+            Ok(Answered::Settled(false)) => {
+                tracing::warn!(
+                    claim.id = held.id,
+                    "a lease ended before its work; another worker asks again"
+                );
+            }
+            Err(error) => {
+                tracing::warn!(claim.id = held.id, %error, "an outcome was not written down; Stripe will be asked again");
+            }
+        }
+    }
+
+    /// When a lease that is taken now ends, in milliseconds since 1970.
+    pub(super) fn until_ms(&self, now: OffsetDateTime) -> i64 {
+        unix_ms(now + self.lease)
+    }
+
+    /// How often work that takes longer has to renew its leases.
+    pub(super) fn renewal(&self) -> Duration {
+        self.lease / 3
+    }
+}
+
+/// Does jobs in one transaction, always in the same order of keys, so that two processes cannot lock each other out.
+fn write(conn: &mut crate::store::Conn, jobs: &[Job]) -> crate::store::Result<Vec<Answered>> {
+    let mut order: Vec<usize> = (0..jobs.len()).collect();
+    order.sort_by_key(|index| match &jobs[*index] {
+        Job::Settle(settlement) => (settlement.key.as_str(), 0),
+        Job::Take(claim) => (claim.key.as_str(), 1),
+    });
+    let mut answers: Vec<Option<Answered>> = jobs.iter().map(|_| None).collect();
+    for index in order {
+        answers[index] = Some(match &jobs[index] {
+            Job::Take(claim) => Answered::Taken(claims::take(conn, claim)?),
+            Job::Settle(settlement) => Answered::Settled(claims::settle(conn, settlement)?),
+        });
+    }
+    Ok(answers.into_iter().flatten().collect())
+}
+
+/// What is kept of an outcome.
+pub(super) fn read(answer: Option<&str>, problem: Option<&str>) -> Known {
+    if let Some(answer) = answer.and_then(|text| serde_json::from_str(text).ok()) {
+        return Known::Done { answer, replayed: true };
+    }
+    Known::Failed(
+        problem.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| {
+            Problem::new(Code::InternalError, "what is kept under this key cannot be read")
+        }),
+    )
+}
+
+fn text(problem: &Problem) -> String {
+    serde_json::to_string(problem).unwrap_or_default()
+}
+
+fn not_taken(error: &GroupError) -> Problem {
+    tracing::error!(error = error as &dyn std::error::Error, "a key was not claimed; Stripe was not asked");
+    Problem::new(Code::StorageUnavailable, "nothing was done; repeat the request later")
 }
 
 #[cfg(test)]

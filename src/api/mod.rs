@@ -6,6 +6,7 @@
 mod action;
 mod amounts;
 mod answer;
+mod ask;
 mod auth;
 mod bulk;
 #[cfg(test)]
@@ -18,10 +19,13 @@ mod links;
 mod metadata;
 mod oauth;
 mod openapi;
+mod operations;
+mod pace;
 mod payment_intents;
 mod pipeline;
 mod problem;
 mod request;
+mod resolve;
 mod stripe_fields;
 mod subscriptions;
 
@@ -39,8 +43,10 @@ pub use auth::authenticate;
 pub(crate) use fields::Fields;
 use openapi::Security;
 pub use openapi::document;
+pub use pipeline::Pipeline;
 pub use problem::{Body as ProblemBody, Code, FieldProblem, Problem};
 pub(crate) use request::JsonBody;
+pub use resolve::Resolver;
 
 use crate::auth::Auth;
 pub use crate::auth::{Caller, Scope, issue, issue_known};
@@ -52,8 +58,8 @@ use crate::stripe;
 /// Everything the API needs; one for the whole process.
 #[derive(Clone, Debug)]
 pub struct ApiState {
-    /// By the account's name in the configuration.
-    pub stripe: BTreeMap<String, stripe::Client>,
+    /// Creations and changes, and the Stripe accounts.
+    pub pipeline: Arc<Pipeline>,
     /// The org of each account, by their names in the configuration.
     pub orgs: BTreeMap<String, String>,
     /// Who may call.
@@ -67,27 +73,33 @@ pub struct ApiState {
 }
 
 impl ApiState {
-    /// The client of the account that the header `X-Paybridge-Account` names. Without one: the account that the caller is bound
-    /// to, or `main`.
-    fn client(&self, request: &HttpRequest) -> Result<&stripe::Client, Problem> {
+    /// The account that the header `X-Paybridge-Account` names. Without one: the account that the caller is bound to, or
+    /// `main`.
+    fn account(&self, request: &HttpRequest) -> Result<&pipeline::Account, Problem> {
         let header =
             request.headers().get("x-paybridge-account").map(|name| name.to_str().unwrap_or_default());
         let extensions = request.extensions();
         let caller = extensions.get::<Caller>();
+        let accounts = &self.pipeline.accounts;
         let allowed: Vec<&str> =
-            self.stripe.keys().map(String::as_str).filter(|name| self.is_for(caller, name)).collect();
+            accounts.keys().map(String::as_str).filter(|name| self.is_for(caller, name)).collect();
         let name = header.unwrap_or_else(|| match allowed.as_slice() {
             [only] => only,
             _ => "main",
         });
-        if self.stripe.contains_key(name) && !self.is_for(caller, name) {
+        if accounts.contains_key(name) && !self.is_for(caller, name) {
             let detail = format!("`{name}` is not one of {}", allowed.join(", "));
             return Err(Problem::new(Code::AccountNotAllowed, detail));
         }
-        self.stripe.get(name).ok_or_else(|| {
+        accounts.get(name).ok_or_else(|| {
             let detail = format!("`{}` is not one of {}", fields::excerpt(name), allowed.join(", "));
             Problem::new(Code::UnknownAccount, detail)
         })
+    }
+
+    /// The client of that account.
+    fn client(&self, request: &HttpRequest) -> Result<&stripe::Client, Problem> {
+        self.account(request).map(|account| &account.client)
     }
 
     /// Whether a caller may use an account.
@@ -113,7 +125,8 @@ impl ApiState {
 struct Contract;
 
 /// What callers can create, change and read. A new resource is a file of its own and a line here; see `action.rs`.
-const RESOURCES: [Resource; 3] = [customers::RESOURCE, payment_intents::RESOURCE, subscriptions::RESOURCE];
+const RESOURCES: [Resource; 4] =
+    [customers::RESOURCE, payment_intents::RESOURCE, subscriptions::RESOURCE, operations::RESOURCE];
 
 /// The contract with the paths of all resources, and of the operators' side.
 fn contract_document() -> utoipa::openapi::OpenApi {

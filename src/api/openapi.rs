@@ -14,11 +14,13 @@ use utoipa::openapi::security::{
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use super::action::Kind;
 use super::{Scope, contract_document};
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
     let document = serde_json::to_value(contract_document()).unwrap_or_default();
-    let (document, _dropped) = to_3_0(document);
+    let (mut document, _dropped) = to_3_0(document);
+    may_be_accepted(&mut document);
     format!("{document:#}\n")
 });
 
@@ -67,6 +69,37 @@ impl Modify for Security {
                 .map(|scheme| SecurityRequirement::new(scheme, Vec::<String>::new()))
                 .to_vec(),
         );
+    }
+}
+
+/// Says of the answer of every creation and change what it is when the work goes on: an operation to ask about, and nothing else
+/// yet. It is one schema for 201 and 202, because a Flow gets one output for all of 2XX.
+fn may_be_accepted(document: &mut Value) {
+    let is_action = |operation: &Value| operation["operationId"].as_str().and_then(Kind::named).is_some();
+    let operations = members(&mut document["paths"]).flat_map(|(_, item)| members(item));
+    let answers: Vec<String> = operations
+        .filter(|(_, operation)| is_action(operation))
+        .filter_map(|(_, operation)| {
+            let schema = &operation["responses"]["2XX"]["content"]["application/json"]["schema"]["$ref"];
+            Some(schema.as_str()?.rsplit('/').next()?.to_owned())
+        })
+        .collect();
+    for name in answers {
+        let schema = &mut document["components"]["schemas"][&name];
+        schema["properties"]["operationId"] = json!({
+            "type": "string",
+            "description": "There when operationStatus is running: ask getOperation what became of it.",
+            "example": "01a0a1b2-5c60-7cc2-a1f4-0c0b6d1c9a11",
+        });
+        schema["properties"]["operationStatus"] = json!({
+            "type": "string",
+            "description": "For a creation or change: completed, or running when it takes longer than the caller should wait \
+                (status 202). While it runs, nothing else is known than the fields about operation, request and key.",
+            "example": "completed",
+        });
+        if let Some(Value::Array(required)) = schema.get_mut("required") {
+            required.retain(|field| field == "requestId" || field == "idempotencyReplayed");
+        }
     }
 }
 

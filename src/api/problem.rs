@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
@@ -21,12 +21,12 @@ use crate::{store, stripe};
 const STRIPE_RATE_WAIT: Duration = Duration::from_secs(2);
 
 /// What went wrong, on its way to the caller.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Problem(Box<Body>);
 
 /// An error, with everything the caller needs to react to it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Problem)]
 #[serde(rename_all = "camelCase")]
 pub struct Body {
@@ -84,7 +84,7 @@ pub struct Body {
 }
 
 /// What is wrong with one field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldProblem {
     /// Where it is, like `items[0].quantity`.
@@ -106,7 +106,7 @@ pub struct FieldProblem {
 macro_rules! codes {
     ($($(#[doc = $doc:literal])* $name:ident = $code:literal, $status:literal, $title:literal, $retryable:literal;)+) => {
         /// Every kind of problem the API answers with. Removing one breaks callers.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Code { $($(#[doc = $doc])* $name),+ }
 
@@ -234,6 +234,24 @@ impl Problem {
         let mut problem = Self::new(Code::InvalidRequest, told.join("; "));
         problem.errors = errors;
         problem
+    }
+
+    /// Whether Stripe does not know the object.
+    pub(super) fn is_missing(&self) -> bool {
+        self.stripe_code.as_deref() == Some("resource_missing")
+    }
+
+    /// Another call with the same key is asking Stripe.
+    pub(super) fn key_in_use() -> Self {
+        let detail =
+            "nothing was done by this call; repeat it with the same key to get the answer of the first one";
+        Self::new(Code::IdempotencyKeyInUse, detail)
+    }
+
+    /// Nobody knows any more, and Stripe has nothing of it.
+    pub(super) fn never_done() -> Self {
+        let detail = "Stripe did nothing with this request, and it is too old to be sent again; repeat it if it is still wanted";
+        Self::new(Code::StripeUnreachable, detail)
     }
 
     /// The key came with other values before.

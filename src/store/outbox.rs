@@ -278,7 +278,7 @@ fn merge_on_postgres(c: &mut PgConnection, states: &[NewState], now_ms: i64) -> 
 
 /// Rows that wait or travel. Spelled out, because SQLite uses a partial index only for the words it was made with: with
 /// parameters instead, every step would read all rows that arrived long ago.
-fn unfinished() -> SqlLiteral<Bool> {
+pub(super) fn unfinished() -> SqlLiteral<Bool> {
     diesel::dsl::sql("state IN ('pending', 'leased')")
 }
 

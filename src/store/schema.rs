@@ -194,6 +194,38 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    claims (id) {
+        id -> BigInt,
+        account -> Text,
+        idempotency_key -> Text,
+        action -> Text,
+        caller -> Text,
+        hash -> Text,
+        request -> Nullable<Text>,
+        state -> Text,
+        lease -> Text,
+        attempts -> Integer,
+        due_at -> BigInt,
+        answer -> Nullable<Text>,
+        problem -> Nullable<Text>,
+        created_at -> BigInt,
+        sent_at -> BigInt,
+        settled_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    operations (id) {
+        id -> Text,
+        account -> Text,
+        action -> Text,
+        caller -> Text,
+        items -> Text,
+        created_at -> BigInt,
+    }
+}
+
 diesel::joinable!(inbox -> events (seq));
 diesel::allow_tables_to_appear_in_same_query!(inbox, events, event_objects);
 diesel::allow_tables_to_appear_in_same_query!(outbox, attempts);

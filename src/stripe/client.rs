@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
@@ -16,13 +17,15 @@ use url::Url;
 
 use super::error::{Error, Failure, Hints, describe, judge};
 use super::form::Form;
-use super::objects::{Customer, PaymentIntent, Reference, Subscription};
+use super::objects::{Customer, List, PaymentIntent, Reference, Subscription};
 use super::request::{Request, Verb};
 use crate::config::StripeConfig;
 use crate::metrics;
 
 /// A host that does not even take the connection is not waited for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// So many pages of 100 events are looked through for one key.
+const MOST_EVENT_PAGES: usize = 50;
 
 /// One Stripe account. Clones share connections.
 #[derive(Clone)]
@@ -215,6 +218,45 @@ impl Client {
         Ok(Page { data, has_more: list.has_more, answered_at: reply.answered_at()? })
     }
 
+    /// The object of the kind `object` that the request with this idempotency key made or changed, by Stripe's events from
+    /// `since` to `until`. Events tell the key of their request.
+    ///
+    /// It answers for a key that is too old to ask with. Source: Stripe API reference, "Events": kept for 30 days.
+    /// Errors: also when there are too many events to look through.
+    pub async fn find_by_key(
+        &self,
+        object: &str,
+        key: &str,
+        since: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<String>, Error> {
+        let group = if object == "subscription" { "customer.subscription" } else { object };
+        let mut after: Option<String> = None;
+        for _ in 0..MOST_EVENT_PAGES {
+            let mut query = vec![
+                ("type", format!("{group}.*")),
+                ("created[gte]", since.unix_timestamp().to_string()),
+                ("created[lte]", until.unix_timestamp().to_string()),
+                ("limit", "100".to_owned()),
+            ];
+            query.extend(after.take().map(|id| ("starting_after", id)));
+            let page: List<KeyedEvent> = self.send(Method::GET, &["events"], &query, None).await?.read()?;
+            let of_key = |event: &&KeyedEvent| {
+                let used = event.request.as_ref().and_then(|request| request.idempotency_key.as_deref());
+                event.data.object.object == object && used == Some(key)
+            };
+            if let Some(event) = page.data.iter().find(of_key) {
+                return Ok(Some(event.data.object.id.clone()));
+            }
+            match page.data.last() {
+                Some(last) if page.has_more => after = Some(last.id.clone()),
+                _ => return Ok(None),
+            }
+        }
+        let reason = "too many events to look through".to_owned();
+        Err(Error::Unreadable { status: 200, reason, request_id: None })
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, Error> {
         self.send(Method::GET, path, &[], None).await?.read()
     }
@@ -280,6 +322,32 @@ impl Client {
         }
         Ok(url)
     }
+}
+
+/// What of an event tells which request caused it, and what it is about.
+#[derive(Deserialize)]
+struct KeyedEvent {
+    id: String,
+    data: KeyedData,
+    request: Option<KeyedRequest>,
+}
+
+#[derive(Deserialize)]
+struct KeyedData {
+    object: KeyedObject,
+}
+
+#[derive(Deserialize)]
+struct KeyedObject {
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    object: String,
+}
+
+#[derive(Deserialize)]
+struct KeyedRequest {
+    idempotency_key: Option<String>,
 }
 
 struct Reply {
@@ -382,6 +450,8 @@ mod tests {
             api_version: "2026-10-28.endive".to_owned(),
             timeout: Duration::from_millis(300),
             org: "main".to_owned(),
+            concurrency: 10,
+            requests_per_second: 1_000,
         })
         .unwrap()
     }

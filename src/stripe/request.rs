@@ -34,6 +34,12 @@ impl Request {
         Self { verb: Verb::Post, path: path.iter().map(|part| (*part).to_owned()).collect(), form }
     }
 
+    /// The id of the object that this request deletes, if it does. Stripe takes no idempotency key for that: what is gone
+    /// cannot be deleted again.
+    pub fn deletes(&self) -> Option<&str> {
+        self.path.last().filter(|_| self.verb == Verb::Delete).map(String::as_str)
+    }
+
     /// The request as text, the same for the same request: a line that says where it goes, and its body.
     pub fn to_text(&self) -> String {
         format!("{} {}\n{}", self.verb.word(), self.path.join("/"), self.form.encode())

@@ -36,6 +36,46 @@ pub struct Bridge {
     directory: tempfile::TempDir,
 }
 
+/// Somebody who calls the API, with a key that may write.
+#[derive(Clone)]
+pub struct Caller {
+    http: reqwest::Client,
+    pub base: String,
+    token: String,
+}
+
+impl Caller {
+    pub fn at(address: &str, token: String) -> Self {
+        Self { http: reqwest::Client::new(), base: format!("http://{address}"), token }
+    }
+
+    /// Status and body of an answer; `None` when there was none.
+    pub async fn try_post(&self, path: &str, body: &serde_json::Value) -> Option<(u16, serde_json::Value)> {
+        let url = format!("{}{path}", self.base);
+        read(self.http.post(url).bearer_auth(&self.token).json(body)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
+        self.try_post(path, body).await.unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, serde_json::Value) {
+        read(self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token)).await.unwrap()
+    }
+
+    /// The same caller at another process.
+    pub fn calling(&self, address: impl std::fmt::Display) -> Self {
+        Self { base: format!("http://{address}"), ..self.clone() }
+    }
+}
+
+async fn read(request: reqwest::RequestBuilder) -> Option<(u16, serde_json::Value)> {
+    let answer = request.send().await.ok()?;
+    let status = answer.status().as_u16();
+    let text = answer.text().await.ok()?;
+    Some((status, serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))))
+}
+
 /// What a webhook was answered.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -136,6 +176,21 @@ impl Bridge {
 
     pub fn store(&self) -> &Store {
         self.running().store()
+    }
+
+    /// Somebody who calls the API.
+    pub async fn caller(&self) -> Caller {
+        let (key, token) = issue("suite", &[Scope::PaymentsWrite], self.clock.now(), None).unwrap();
+        self.store().write(move |conn| api_keys::create(conn, &key)).await.unwrap();
+        Caller { http: self.http.clone(), base: self.url(""), token: token.expose_secret().to_owned() }
+    }
+
+    /// A second process on the same database. The first one's caller may call it, too.
+    pub async fn second(&self) -> Running {
+        let config = config(&self.database_url, &self.stripe.base_url(), &self.org.base_url());
+        let clock = self.clock.clone();
+        let app = tokio::task::spawn_blocking(|| App::assemble(config, clock)).await.unwrap().unwrap();
+        app.start(TcpListener::bind("127.0.0.1:0").unwrap(), Background::Stepped).unwrap()
     }
 
     /// Does all background work that is due now.
@@ -405,6 +460,8 @@ pub fn settings(database_url: &str, stripe: &str, org: &str) -> Vec<(String, Str
         ("SALESFORCE__MAIN__TIMEOUT_MS", "2000"),
         ("SERVER__METRICS_BIND", "127.0.0.1:0"),
         ("DELIVERY__MAX_ATTEMPTS", "5"),
+        ("API__PATIENCE_MS", "1200"),
+        ("API__LEASE_SECONDS", "4"),
     ]
     .map(|(key, value)| (format!("{PREFIX}{key}"), value.to_owned()))
     .to_vec()

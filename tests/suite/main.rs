@@ -12,6 +12,7 @@ mod dead_letters;
 mod delivery;
 mod ends;
 mod hardening;
+mod idempotency;
 mod journeys;
 mod mapping;
 mod operators;

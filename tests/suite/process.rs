@@ -56,7 +56,7 @@ impl Service {
         assert!(self.process.wait().unwrap().success());
     }
 
-    fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
         assert!(status.success());
     }

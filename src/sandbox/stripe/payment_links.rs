@@ -6,7 +6,7 @@ use super::checkout_sessions::{self, check_data};
 use super::errors::{Answer, Refusal};
 use super::form::{Form, Kind, Rule};
 use super::line_items::{self, Sale};
-use super::state::{State, filled, int, new_id, text};
+use super::state::{State, filled, int, new_id};
 use super::{amounts, metadata};
 
 const BLANK: &str = r#"{

@@ -19,11 +19,11 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer};
-use paybridge::api::{ApiState, Scope, answer, issue, routes};
+use paybridge::api::{ApiState, Pipeline, Scope, answer, issue, routes};
 use paybridge::app::load_mapping;
 use paybridge::auth::Auth;
 use paybridge::clock::Clock;
-use paybridge::config::{AuthConfig, MappingConfig, STRIPE_API_VERSION, StripeConfig};
+use paybridge::config::{ApiConfig, AuthConfig, MappingConfig, STRIPE_API_VERSION, StripeConfig};
 use paybridge::metrics::Metrics;
 use paybridge::ops::Ops;
 use paybridge::sandbox::stripe::{Options, Stripe};
@@ -93,20 +93,20 @@ impl Drop for Desk {
 
 impl Desk {
     async fn start() -> Self {
-        Self::patient(Duration::from_secs(7)).await
+        Self::patient(Duration::from_secs(7), Duration::from_millis(2_500)).await
     }
 
     /// One with other settings for callers.
     async fn with_auth(auth: AuthConfig) -> Self {
-        Self::open(Duration::from_secs(7), auth).await
+        Self::open(Duration::from_secs(7), Duration::from_millis(2_500), auth).await
     }
 
-    /// One that waits so long for Stripe.
-    async fn patient(timeout: Duration) -> Self {
-        Self::open(timeout, auth_config()).await
+    /// One that waits so long for Stripe, and whose callers wait so long.
+    async fn patient(timeout: Duration, patience: Duration) -> Self {
+        Self::open(timeout, patience, auth_config()).await
     }
 
-    async fn open(timeout: Duration, auth: AuthConfig) -> Self {
+    async fn open(timeout: Duration, patience: Duration, auth: AuthConfig) -> Self {
         let clock = Clock::manual(time::OffsetDateTime::from_unix_timestamp(1_795_190_400).unwrap());
         let options = Options {
             port: 0,
@@ -115,20 +115,25 @@ impl Desk {
             clock: clock.clone(),
         };
         let stripe = Stripe::start(options).await.unwrap();
-        let client = Client::new(&StripeConfig {
+        let config = StripeConfig {
             secret_key: KEY.to_owned().into(),
             webhook_secrets: Vec::new(),
             api_base: stripe.base_url().parse().unwrap(),
             api_version: STRIPE_API_VERSION.to_owned(),
             timeout,
             org: "main".to_owned(),
-        })
-        .unwrap();
+            concurrency: 10,
+            requests_per_second: 1_000,
+        };
+        let client = Client::new(&config).unwrap();
         let files = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", files.path().join("test.db").display());
         let store = Store::open(&SecretString::from(url), 2).unwrap();
+        let settings =
+            ApiConfig { patience, lease: Duration::from_secs(20), keep: Duration::from_secs(86_400 * 365) };
+        let clients = ["main", "france"].map(|name| (name.to_owned(), (client.clone(), &config))).into();
         let state = ApiState {
-            stripe: ["main", "france"].map(|name| (name.to_owned(), client.clone())).into(),
+            pipeline: Pipeline::start(clients, &store, &clock, &settings).unwrap(),
             orgs: [("main", "main"), ("france", "europe")].map(|(a, o)| (a.to_owned(), o.to_owned())).into(),
             auth: Arc::new(Auth::new(&auth, store.clone(), clock.clone()).unwrap()),
             store: store.clone(),

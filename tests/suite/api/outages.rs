@@ -13,8 +13,6 @@ async fn each_failure_of_stripe_is_told_apart() {
         (Fault::RateLimited, (429, "rate_limited"), true),
         (Fault::LockTimeout, (429, "rate_limited"), true),
         (Fault::ServerError, (502, "stripe_failed"), false),
-        (Fault::Unavailable, (502, "stripe_failed"), true),
-        (Fault::DropConnection, (502, "stripe_failed"), true),
         (Fault::ExpiredKey, (502, "stripe_credentials_refused"), false),
         (Fault::MissingPermission, (502, "stripe_credentials_refused"), false),
     ] {
@@ -29,32 +27,49 @@ async fn each_failure_of_stripe_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_hanging_stripe_is_given_up_within_eight_seconds_and_found_out_by_repeating() {
-    let desk = Desk::patient(Duration::from_millis(700)).await;
-    desk.stripe.fail_next(1, Fault::Hang);
-    let began = Instant::now();
-    let body = json!({ "amount": "20", "currencyCode": "EUR" });
-    let lost = desk.post("/v1/payment-intents", &body).await;
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
-    assert_eq!(lost.problem(), (504, "stripe_timeout"));
-    assert_eq!(lost.body["retryable"], true);
-
-    let mut again = body;
-    again["idempotencyKey"] = lost.body["idempotencyKey"].clone();
-    desk.post("/v1/payment-intents", &again).await.is(201);
-    let created =
-        desk.stripe.events().iter().filter(|event| event["type"] == "payment_intent.created").count();
-    assert_eq!(created, 1);
+async fn a_moment_of_trouble_is_not_the_callers() {
+    for fault in
+        [Fault::RateLimited, Fault::LockTimeout, Fault::Unavailable, Fault::DropConnection, Fault::Hang]
+    {
+        let desk = Desk::patient(Duration::from_millis(700), Duration::from_secs(4)).await;
+        desk.stripe.fail_next(1, fault);
+        let body = json!({ "amount": "20", "currencyCode": "EUR" });
+        let payment = desk.post("/v1/payment-intents", &body).await.is(201);
+        assert_eq!(payment["idempotencyReplayed"], false, "{fault}");
+        let created =
+            desk.stripe.events().iter().filter(|event| event["type"] == "payment_intent.created").count();
+        assert_eq!(created, 1, "{fault}");
+    }
 }
 
 #[tokio::test]
-async fn whatever_takes_long_the_caller_waits_eight_seconds_at_most() {
-    let desk = Desk::patient(Duration::from_secs(20)).await;
-    desk.stripe.set_latency(Duration::from_secs(9));
+async fn whatever_takes_long_the_caller_is_told_where_to_ask() {
+    let desk = Desk::patient(Duration::from_secs(7), Duration::from_millis(300)).await;
+    desk.stripe.set_latency(Duration::from_millis(1_200));
     let began = Instant::now();
-    let got = desk.post("/v1/customers", &json!({})).await;
-    assert!(began.elapsed() < Duration::from_millis(8_500), "{:?}", began.elapsed());
-    assert_eq!(got.problem(), (504, "deadline_passed"));
+    let accepted =
+        desk.post("/v1/customers", &json!({ "salesforceRecordId": "001D000000IRFma" })).await.is(202);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(accepted["operationStatus"], "running", "{accepted:#}");
+    assert_eq!(accepted["idempotencyKey"], "paybridge-createCustomer-001D000000IRFmaIAH");
+    let path = format!("/v1/operations/{}", accepted["operationId"].as_str().unwrap());
+    let running = desk.get(&path).await.is(200);
+    assert_eq!(
+        (&running["operationStatus"], &running["operationName"]),
+        (&json!("running"), &json!("createCustomer"))
+    );
+    assert_eq!(running["results"][0]["pending"], true);
+    let ended = loop {
+        let operation = desk.get(&path).await.is(200);
+        if operation["operationStatus"] == "completed" {
+            break operation;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{operation:#}");
+    };
+    assert_eq!((&ended["succeededCount"], &ended["failedCount"]), (&json!(1), &json!(0)), "{ended:#}");
+    assert!(ended["completedAt"].is_string() && ended["stripeId"].is_string(), "{ended:#}");
+    assert_eq!(ended["results"][0]["stripeId"], ended["stripeId"]);
+    assert_eq!(desk.get("/v1/operations/nonsense").await.problem(), (404, "resource_missing"));
 }
 
 #[tokio::test]

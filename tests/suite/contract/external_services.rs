@@ -365,11 +365,13 @@ fn times_are_date_times(document: &Value) -> Vec<String> {
         .collect()
 }
 
-/// A list in a list is for Apex: what a Flow sends and gets has lists of plain objects at most. A bulk call is for Apex alone.
+/// A list in a list is for Apex: what a Flow sends and gets has lists of plain objects at most. A bulk call is for Apex alone, and
+/// so are the results of an operation; of a single call it tells all beside them.
 fn lists_are_not_nested_further_than_a_flow_can_map(document: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     for operation in operations(document) {
-        let most = if operation.path.ends_with("/bulk") { 2 } else { 1 };
+        let most =
+            if operation.path.ends_with("/bulk") || operation.path.contains("/operations/") { 2 } else { 1 };
         for (place, _, content) in operation.contents() {
             let depth = list_depth(document, &content["schema"], 0);
             if depth > most {

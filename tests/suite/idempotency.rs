@@ -1,0 +1,281 @@
+//! One intention is done once: when it is repeated, when it comes a hundred times at once, when nobody knows what became of
+//! it, and when the program dies in between.
+
+use std::time::{Duration, Instant};
+
+use paybridge::api::{Scope, issue};
+use paybridge::clock::Clock;
+use paybridge::sandbox::stripe::{Fault, Options, Stripe};
+use paybridge::store::{Backend, Store, api_keys, idempotency};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::bridge::{Bridge, Caller, STRIPE_KEY, WEBHOOK_SECRET, database};
+use crate::each_backend;
+use crate::process::Service;
+
+each_backend!(
+    a_hundred_creates_for_one_account_make_one_customer,
+    a_repeat_is_answered_when_stripe_has_long_forgotten,
+    a_decline_is_the_answer_for_good_and_a_refusal_is_not,
+    an_unknown_outcome_is_found_out_in_the_background,
+    what_stripe_did_while_it_failed_is_found_by_its_events,
+    a_key_that_is_too_old_is_looked_up_and_never_sent,
+    what_nobody_did_in_a_day_is_not_done_any_more,
+    no_secret_is_kept_and_none_is_lost,
+    a_bulk_that_takes_long_goes_on_and_can_be_asked_for,
+    a_bulk_is_inside_stripes_limits_and_not_slower_than_they_allow,
+    what_is_old_is_forgotten,
+);
+
+fn count(stripe: &Stripe, kind: &str) -> usize {
+    stripe.events().iter().filter(|event| event["type"] == kind).count()
+}
+
+fn posts(bridge: &Bridge, path: &str) -> usize {
+    bridge.stripe.calls().iter().filter(|call| call.method == "POST" && call.path == path).count()
+}
+
+fn account() -> Value {
+    json!({ "name": "Lindqvist Robotics", "salesforceRecordId": "001D000000IRFma" })
+}
+
+fn payment(key: &str) -> Value {
+    json!({ "amount": "20", "currencyCode": "EUR", "idempotencyKey": key })
+}
+
+async fn a_hundred_creates_for_one_account_make_one_customer(bridge: Bridge) {
+    let one = bridge.caller().await;
+    let second = bridge.second().await;
+    let other = one.calling(second.address());
+    bridge.stripe.set_latency(Duration::from_millis(100));
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..100 {
+        let caller = if number % 2 == 0 { one.clone() } else { other.clone() };
+        calls.spawn(async move { caller.post("/v1/customers", &account()).await });
+    }
+    let answers = calls.join_all().await;
+    let made: Vec<_> = answers.iter().filter(|(status, _)| *status == 201).collect();
+    let busy = answers.iter().filter(|(_, body)| body["code"] == "idempotency_key_in_use").count();
+    assert!(!made.is_empty() && made.len() + busy == 100, "{answers:#?}");
+    assert_eq!((count(&bridge.stripe, "customer.created"), posts(&bridge, "/v1/customers")), (1, 1));
+    for caller in [&one, &other] {
+        let (status, again) = caller.post("/v1/customers", &account()).await;
+        assert_eq!((status, &again["idempotencyReplayed"]), (201, &json!(true)), "{again:#}");
+        assert!(made.iter().all(|(_, body)| body["stripeId"] == again["stripeId"]));
+    }
+    assert_eq!(posts(&bridge, "/v1/customers"), 1);
+    second.stop().await;
+}
+
+async fn a_repeat_is_answered_when_stripe_has_long_forgotten(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    let (_, first) = caller.post("/v1/customers", &account()).await;
+    bridge.clock.advance(Duration::from_secs(40 * 60 * 60));
+    let (status, again) = caller.post("/v1/customers", &account()).await;
+    assert_eq!((status, &again["stripeId"]), (201, &first["stripeId"]), "{again:#}");
+    assert_eq!((&first["idempotencyReplayed"], &again["idempotencyReplayed"]), (&json!(false), &json!(true)));
+    assert_ne!(first["requestId"], again["requestId"]);
+    let mut other = account();
+    other["name"] = json!("Someone else");
+    let (status, refused) = caller.post("/v1/customers", &other).await;
+    assert_eq!((status, &refused["code"]), (422, &json!("idempotency_key_reused")), "{refused:#}");
+    assert_eq!(posts(&bridge, "/v1/customers"), 1);
+}
+
+async fn a_decline_is_the_answer_for_good_and_a_refusal_is_not(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    let mut declined = payment("one");
+    declined["confirm"] = json!(true);
+    declined["paymentMethodId"] = json!("pm_card_visa_chargeDeclined");
+    let (_, first) = caller.post("/v1/payment-intents", &declined).await;
+    bridge.clock.advance(Duration::from_secs(30 * 60 * 60));
+    let (status, again) = caller.post("/v1/payment-intents", &declined).await;
+    assert_eq!((status, &again["code"]), (402, &json!("payment_declined")), "{again:#}");
+    assert_eq!(first["paymentIntentId"], again["paymentIntentId"]);
+    assert_eq!(posts(&bridge, "/v1/payment_intents"), 1);
+
+    // Nothing was done: who corrects it may keep the key.
+    let mut wrong = payment("two");
+    wrong["customerId"] = json!("cus_nobody");
+    let (status, refused) = caller.post("/v1/payment-intents", &wrong).await;
+    assert_eq!((status, &refused["code"]), (422, &json!("stripe_rejected")), "{refused:#}");
+    let (status, made) = caller.post("/v1/payment-intents", &payment("two")).await;
+    assert_eq!((status, &made["idempotencyReplayed"]), (201, &json!(false)), "{made:#}");
+}
+
+async fn an_unknown_outcome_is_found_out_in_the_background(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    bridge.stripe.fail_next(4, Fault::DropConnection);
+    let (status, accepted) = caller.post("/v1/payment-intents", &payment("k")).await;
+    assert_eq!(status, 202, "{accepted:#}");
+    let path = format!("/v1/operations/{}", accepted["operationId"].as_str().unwrap());
+    bridge.drain_for(Duration::from_secs(60)).await;
+    let (_, operation) = caller.get(&path).await;
+    assert_eq!(operation["operationStatus"], "completed", "{operation:#}");
+    assert_eq!(operation["results"][0]["succeeded"], true);
+    let (status, made) = caller.post("/v1/payment-intents", &payment("k")).await;
+    assert_eq!((status, &made["stripeId"]), (201, &operation["results"][0]["stripeId"]), "{made:#}");
+    assert_eq!(count(&bridge.stripe, "payment_intent.created"), 1);
+}
+
+async fn what_stripe_did_while_it_failed_is_found_by_its_events(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    bridge.stripe.fail_next(1, Fault::ServerErrorAfterWork);
+    let (status, lost) = caller.post("/v1/payment-intents", &payment("k")).await;
+    assert_eq!((status, &lost["retryable"]), (502, &json!(false)), "{lost:#}");
+    bridge.drain_for(Duration::from_secs(60)).await;
+    let (status, made) = caller.post("/v1/payment-intents", &payment("k")).await;
+    assert_eq!((status, &made["idempotencyReplayed"]), (201, &json!(true)), "{made:#}");
+    assert_eq!(count(&bridge.stripe, "payment_intent.created"), 1);
+}
+
+async fn a_key_that_is_too_old_is_looked_up_and_never_sent(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    bridge.stripe.fail_next(4, Fault::DropConnection);
+    let (status, accepted) = caller.post("/v1/payment-intents", &payment("k")).await;
+    assert_eq!(status, 202, "{accepted:#}");
+    let sent = posts(&bridge, "/v1/payment_intents");
+    // Nobody could look for longer than Stripe remembers the key.
+    bridge.clock.advance(Duration::from_secs(26 * 60 * 60));
+    bridge.drain_for(Duration::from_secs(120)).await;
+    let (status, made) = caller.post("/v1/payment-intents", &payment("k")).await;
+    assert_eq!((status, &made["idempotencyReplayed"]), (201, &json!(true)), "{made:#}");
+    assert_eq!(posts(&bridge, "/v1/payment_intents"), sent);
+    assert_eq!(count(&bridge.stripe, "payment_intent.created"), 1);
+}
+
+async fn what_nobody_did_in_a_day_is_not_done_any_more(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    bridge.stripe.set_outage(true);
+    let (status, accepted) = caller.post("/v1/payment-intents", &payment("k")).await;
+    assert_eq!(status, 202, "{accepted:#}");
+    bridge.clock.advance(Duration::from_secs(26 * 60 * 60));
+    bridge.drain().await;
+    let path = format!("/v1/operations/{}", accepted["operationId"].as_str().unwrap());
+    assert_eq!(caller.get(&path).await.1["operationStatus"], "running");
+    bridge.stripe.set_outage(false);
+    bridge.drain_for(Duration::from_secs(1_500)).await;
+    let (_, operation) = caller.get(&path).await;
+    assert_eq!(operation["operationStatus"], "completed", "{operation:#}");
+    assert_eq!(operation["results"][0]["problem"]["code"], "stripe_unreachable", "{operation:#}");
+    assert_eq!(count(&bridge.stripe, "payment_intent.created"), 0);
+    let (status, made) = caller.post("/v1/payment-intents", &payment("k")).await;
+    assert_eq!((status, &made["idempotencyReplayed"]), (201, &json!(false)), "{made:#}");
+}
+
+async fn no_secret_is_kept_and_none_is_lost(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    let (_, first) = caller.post("/v1/payment-intents", &payment("k")).await;
+    let secret = first["clientSecret"].as_str().unwrap();
+    let claims = |conn: &mut _| idempotency::find(conn, "main", &["k".to_owned()]);
+    let claim = bridge.store().read(claims).await.unwrap().pop().unwrap();
+    assert!(claim.is_settled() && claim.request.is_none());
+    assert!(!format!("{claim:?}").contains(secret), "{claim:?}");
+    let (_, again) = caller.post("/v1/payment-intents", &payment("k")).await;
+    assert_eq!(again["clientSecret"], secret, "{again:#}");
+}
+
+async fn a_bulk_that_takes_long_goes_on_and_can_be_asked_for(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    bridge.stripe.set_latency(Duration::from_millis(250));
+    let mut items: Vec<Value> = (0..80).map(|number| payment(&format!("k{number}"))).collect();
+    items[7] = json!({ "amount": "x", "currencyCode": "EUR", "idempotencyKey": "k7" });
+    items[79] = items[78].clone();
+    let body = json!({ "items": items });
+    let (status, accepted) = caller.post("/v1/payment-intents/bulk", &body).await;
+    assert_eq!((status, &accepted["operationStatus"]), (202, &json!("running")), "{accepted:#}");
+    assert_eq!(accepted["results"].as_array().unwrap().len(), 80);
+    let path = format!("/v1/operations/{}", accepted["operationId"].as_str().unwrap());
+    let began = Instant::now();
+    let operation = loop {
+        let (_, operation) = caller.get(&path).await;
+        if operation["operationStatus"] == "completed" {
+            break operation;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "{operation:#}");
+    };
+    assert_eq!((&operation["succeededCount"], &operation["failedCount"]), (&json!(79), &json!(1)));
+    let results = operation["results"].as_array().unwrap();
+    assert!(results.iter().zip(0..).all(|(result, index)| result["itemIndex"] == json!(index)));
+    assert_eq!(results[7]["problem"]["code"], "invalid_request");
+    assert_eq!(results[78]["stripeId"], results[79]["stripeId"]);
+    assert_eq!(count(&bridge.stripe, "payment_intent.created"), 78);
+    bridge.stripe.set_latency(Duration::ZERO);
+    let (status, again) = caller.post("/v1/payment-intents/bulk", &body).await;
+    assert_eq!((status, &again["succeededCount"]), (200, &json!(79)), "{again:#}");
+    assert!(again["results"][0]["idempotencyReplayed"].as_bool().unwrap());
+    assert_eq!(count(&bridge.stripe, "payment_intent.created"), 78);
+}
+
+async fn a_bulk_is_inside_stripes_limits_and_not_slower_than_they_allow(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    bridge.stripe.fail_next(3, Fault::LockTimeout);
+    let items: Vec<Value> = (0..12).map(|number| json!({ "idempotencyKey": format!("k{number}") })).collect();
+    let (status, answer) = caller.post("/v1/customers/bulk", &json!({ "items": items })).await;
+    assert_eq!((status, &answer["succeededCount"]), (200, &json!(12)), "{answer:#}");
+    assert_eq!((posts(&bridge, "/v1/customers"), count(&bridge.stripe, "customer.created")), (15, 12));
+}
+
+async fn what_is_old_is_forgotten(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    caller.post("/v1/customers", &account()).await;
+    bridge.clock.advance(Duration::from_secs(200 * 86_400));
+    caller.post("/v1/payment-intents", &payment("k")).await;
+    bridge.clock.advance(Duration::from_secs(166 * 86_400));
+    bridge.drain().await;
+    let keys = ["paybridge-createCustomer-001D000000IRFmaIAH".to_owned(), "k".to_owned()];
+    let left = bridge.store().read(move |conn| idempotency::find(conn, "main", &keys)).await.unwrap();
+    assert_eq!(left.iter().map(|claim| claim.idempotency_key.as_str()).collect::<Vec<_>>(), ["k"]);
+}
+
+/// Killed when Stripe has done the work and we have not written it down.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_dies_between_stripes_answer_and_its_own_does_nothing_twice() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let directory = tempfile::tempdir().unwrap();
+        let url = database(backend, &directory);
+        let stripe = Stripe::start(Options {
+            port: 0,
+            secret_key: STRIPE_KEY.to_owned(),
+            webhook_secret: WEBHOOK_SECRET.to_owned(),
+            clock: Clock::system(),
+        })
+        .await
+        .unwrap();
+        let store = Store::open(&url.clone().into(), 2).unwrap();
+        let (key, token) = issue("suite", &[Scope::PaymentsWrite], OffsetDateTime::now_utc(), None).unwrap();
+        store.write(move |conn| api_keys::create(conn, &key)).await.unwrap();
+        let token = token.expose_secret().to_owned();
+
+        let service = Service::start_with(&url, &[("PAYBRIDGE__STRIPE__MAIN__API_BASE", &stripe.base_url())]);
+        stripe.fail_next(1, Fault::Hang);
+        let caller = Caller::at(&service.address, token.clone());
+        let call = tokio::spawn(async move { caller.try_post("/v1/customers", &account()).await });
+        while count(&stripe, "customer.created") == 0 {
+            tokio::task::yield_now().await;
+        }
+        service.signal("-KILL");
+        assert!(call.await.unwrap().is_none(), "it was answered before it was killed");
+        drop(service);
+
+        // Nobody repeats the call; the outcome is found out all the same.
+        let service = Service::start_with(&url, &[("PAYBRIDGE__STRIPE__MAIN__API_BASE", &stripe.base_url())]);
+        let began = Instant::now();
+        let keys = ["paybridge-createCustomer-001D000000IRFmaIAH".to_owned()];
+        loop {
+            let keys = keys.clone();
+            let claims = store.read(move |conn| idempotency::find(conn, "main", &keys)).await.unwrap();
+            assert_eq!(claims.len(), 1, "the claim is written down before Stripe is asked");
+            if claims[0].is_settled() {
+                break;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "{claims:?}");
+        }
+        let (status, made) = Caller::at(&service.address, token).post("/v1/customers", &account()).await;
+        assert_eq!((status, &made["idempotencyReplayed"]), (201, &json!(true)), "{backend:?}: {made:#}");
+        assert_eq!(count(&stripe, "customer.created"), 1, "{backend:?}");
+        stripe.stop().await;
+    }
+}
