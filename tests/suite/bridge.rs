@@ -85,6 +85,11 @@ pub struct Answer {
 
 impl Bridge {
     pub async fn start(backend: Backend) -> Self {
+        Self::start_with(backend, &[]).await
+    }
+
+    /// With some settings of its own.
+    pub async fn start_with(backend: Backend, own: &[(&str, &str)]) -> Self {
         let clock = Clock::manual(OffsetDateTime::now_utc());
         let directory = tempfile::tempdir().unwrap();
         let database_url = database(backend, &directory);
@@ -110,7 +115,13 @@ impl Bridge {
         .await
         .unwrap();
         org.seed_sample();
-        let config = config(&database_url, &stripe.base_url(), &org.base_url());
+        let mut settings = settings(&database_url, &stripe.base_url(), &org.base_url());
+        for (key, value) in own {
+            let key = format!("{PREFIX}{key}");
+            settings.retain(|(known, _)| *known != key);
+            settings.push((key, (*value).to_owned()));
+        }
+        let config = Config::load(None, settings).unwrap();
         let app_clock = clock.clone();
         let app = tokio::task::spawn_blocking(|| App::assemble(config, app_clock)).await.unwrap().unwrap();
         let running = app.start(TcpListener::bind("127.0.0.1:0").unwrap(), Background::Stepped).unwrap();

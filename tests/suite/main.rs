@@ -11,6 +11,7 @@ mod contract;
 mod dead_letters;
 mod delivery;
 mod ends;
+mod faults;
 mod hardening;
 mod idempotency;
 mod journeys;

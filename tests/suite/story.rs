@@ -119,7 +119,7 @@ pub fn at_stripe() -> Vec<Value> {
 }
 
 /// Stripe knows all that has to be read, but for `unknown`; it is later than all of the story.
-fn set_the_scene(bridge: &Bridge, unknown: &[&str]) {
+pub fn set_the_scene(bridge: &Bridge, unknown: &[&str]) {
     let seed =
         |org: &Salesforce| LINKED.iter().for_each(|(object, id)| drop(org.insert(object, Some(id), &[])));
     seed(&bridge.org);
@@ -139,7 +139,7 @@ async fn tell(bridge: &Bridge, events: &[&str]) {
 }
 
 /// Shuffles the events, one in five of them twice.
-fn shuffled<T: Clone>(events: &[T], random: &mut fastrand::Rng) -> Vec<T> {
+pub fn shuffled<T: Clone>(events: &[T], random: &mut fastrand::Rng) -> Vec<T> {
     let mut events = events.to_vec();
     let twice: Vec<_> = (0..events.len() / 5).map(|_| events[random.usize(..events.len())].clone()).collect();
     events.extend(twice);

@@ -165,6 +165,14 @@ impl Salesforce {
         faults.fail_next(count, fault);
     }
 
+    /// From now on each of `faults` comes in `percent` of the calls that it concerns, by chance: the same seed brings the
+    /// same faults. No faults end it.
+    pub fn at_random(&self, seed: u64, percent: usize, faults: &[Fault]) {
+        let (sign_in, data) = faults.iter().partition(|fault| fault.concerns_sign_in());
+        self.org.sign_in_faults.at_random(seed, percent, sign_in);
+        self.org.faults.at_random(seed, percent, data);
+    }
+
     /// Switches an outage on or off: every call, also to sign in, is answered 503 while it lasts.
     pub fn set_outage(&self, on: bool) {
         self.org.faults.set_outage(on);

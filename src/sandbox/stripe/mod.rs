@@ -190,6 +190,12 @@ impl Stripe {
         self.0.shared.faults.fail_next(count, fault);
     }
 
+    /// From now on each of `faults` comes in `percent` of the calls, by chance: the same seed brings the same faults. No
+    /// faults end it.
+    pub fn at_random(&self, seed: u64, percent: usize, faults: &[Fault]) {
+        self.0.shared.faults.at_random(seed, percent, faults.to_vec());
+    }
+
     /// While on, every call is answered 503.
     pub fn set_outage(&self, on: bool) {
         self.0.shared.faults.set_outage(on);
