@@ -1,10 +1,13 @@
-//! `paybridge audit`: what was done with keys, and whether the record of it is whole.
+//! `paybridge audit`: what was done with keys, whether the record of it is whole, and whether the keys are as it says.
+
+use serde_json::Value;
 
 use super::Failure;
+use super::keys::{fingerprint, rights};
 use crate::clock::from_unix_ms;
 use crate::config::Config;
-use crate::store::Store;
 use crate::store::audit::{self, Break, Head};
+use crate::store::{self, Conn, Store, api_keys, certificates};
 
 /// What to do with it.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -18,7 +21,7 @@ pub(super) enum Action {
         #[arg(long, default_value_t = 100)]
         limit: i64,
     },
-    /// Follow the chain from its beginning; fails where it is broken
+    /// Follow the chain from its beginning and compare the keys with it; fails where something is wrong
     Verify {
         /// An end that was noted before, such as from the log: `NUMBER:HASH`
         #[arg(long, value_name = "NUMBER:HASH", value_parser = parse_head)]
@@ -47,11 +50,13 @@ pub(super) async fn run(config: Config, action: Action) -> Result<(), Failure> {
             }
         }
         Action::Verify { noted } => {
-            let (breaks, head) = store.read(move |conn| audit::verify(conn, noted.as_ref())).await?;
-            if !breaks.is_empty() {
-                let told: Vec<_> = breaks.iter().map(tell).collect();
+            let ((breaks, head), strange) = store
+                .read(move |conn| Ok((audit::verify(conn, noted.as_ref())?, strange_keys(conn)?)))
+                .await?;
+            let told: Vec<_> = breaks.iter().map(tell).chain(strange).collect();
+            if !told.is_empty() {
                 return Err(Failure(format!(
-                    "the audit log is not as it was written:\n  {}",
+                    "the audit log, or what it tells of, was changed by somebody else:\n  {}",
                     told.join("\n  ")
                 )));
             }
@@ -64,6 +69,44 @@ pub(super) async fn run(config: Config, action: Action) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Keys and certificates that are not as the log says they became.
+fn strange_keys(conn: &mut Conn) -> store::Result<Vec<String>> {
+    let mut strange = Vec::new();
+    let trusted = certificates::trusted(conn)?;
+    for key in api_keys::list(conn)? {
+        let entries = audit::changes(conn, &key.id)?;
+        let detail = |entry: &audit::Entry| serde_json::from_str::<Value>(&entry.detail).unwrap_or_default();
+        let last = |actions: &[&str]| entries.iter().rfind(|entry| actions.contains(&entry.action.as_str()));
+        let Some(created) = last(&["key_created"]) else {
+            strange.push(format!("key {} was made by nobody", key.id));
+            continue;
+        };
+        let created = detail(created);
+        if rights(&key).as_object().is_some_and(|now| now.iter().any(|(name, value)| created[name] != *value))
+        {
+            strange.push(format!("key {} may do other things than it was made for", key.id));
+        }
+        let made = last(&["key_created", "key_rotated"]).map(detail).unwrap_or_default();
+        if made["secret"] != fingerprint(&key.hash) {
+            strange.push(format!("key {} has a secret that nobody made", key.id));
+        }
+        if key.revoked_at.is_none() && last(&["key_revoked"]).is_some() {
+            strange.push(format!("key {} was revoked and is good again", key.id));
+        }
+        for certificate in trusted.iter().filter(|certificate| certificate.key_id == key.id) {
+            let of_this =
+                entries.iter().rfind(|entry| detail(entry)["fingerprint"] == certificate.fingerprint);
+            if of_this.is_none_or(|entry| entry.action != "certificate_trusted") {
+                strange.push(format!(
+                    "key {}: nobody trusted the certificate {}",
+                    key.id, certificate.fingerprint
+                ));
+            }
+        }
+    }
+    Ok(strange)
 }
 
 fn tell(broken: &Break) -> String {

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::Failure;
 use crate::auth::{Scope, certificate, issue, new_secret};
 use crate::clock::{Clock, from_unix_ms, unix_ms};
 use crate::config::Config;
+use crate::store::api_keys::ApiKey;
 use crate::store::audit::NewEntry;
 use crate::store::certificates::Certificate;
 use crate::store::{Store, api_keys, audit, certificates};
@@ -115,12 +117,10 @@ pub(super) async fn run(config: Config, action: Action, actor: String) -> Result
             let life = days.map(|days| HOUR * 24 * days);
             let (mut key, token) = issue(&name, &scopes, now, life).map_err(no_random)?;
             (key.account, key.org) = (account, org);
-            let entry = note(
-                "key_created",
-                &key.id,
-                json!({ "name": name, "scopes": key.scopes, "expiresAt": key.expires_at,
-                        "account": key.account, "org": key.org }),
-            );
+            let mut detail = rights(&key);
+            detail["name"] = json!(name);
+            detail["secret"] = json!(fingerprint(&key.hash));
+            let entry = note("key_created", &key.id, detail);
             let id = key.id.clone();
             store
                 .write(move |conn| {
@@ -134,7 +134,8 @@ pub(super) async fn run(config: Config, action: Action, actor: String) -> Result
         Action::Rotate { id, overlap_hours, plain } => {
             let (secret, hash) = new_secret().map_err(no_random)?;
             let until = unix_ms(now + HOUR * overlap_hours);
-            let entry = note("key_rotated", &id, json!({ "overlapsUntil": until }));
+            let entry =
+                note("key_rotated", &id, json!({ "overlapsUntil": until, "secret": fingerprint(&hash) }));
             let rotated = id.clone();
             let found = store
                 .write(move |conn| {
@@ -205,6 +206,16 @@ pub(super) async fn run(config: Config, action: Action, actor: String) -> Result
         }
     }
     Ok(())
+}
+
+/// What a key may do, as the audit log has it.
+pub(super) fn rights(key: &ApiKey) -> Value {
+    json!({ "scopes": key.scopes, "expiresAt": key.expires_at, "account": key.account, "org": key.org })
+}
+
+/// Tells one secret from another in the audit log, and nothing else about it.
+pub(super) fn fingerprint(hash: &str) -> String {
+    hex::encode(&Sha256::digest(hash)[..8])
 }
 
 async fn trust(store: &Store, row: Certificate, entry: NewEntry) -> Result<(), Failure> {

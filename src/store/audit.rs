@@ -120,6 +120,16 @@ pub fn list(conn: &mut Conn, subject: Option<&str>, limit: i64) -> Result<Vec<En
     Ok(newest)
 }
 
+/// What was done to one subject, the newest last, without its uses.
+pub fn changes(conn: &mut Conn, subject: &str) -> Result<Vec<Entry>> {
+    on_backend!(conn, c => Ok(audit::table
+        .filter(audit::subject.eq(subject))
+        .filter(audit::action.ne_all(["key_used", "sign_in_failed"]))
+        .order(audit::seq)
+        .select(Entry::as_select())
+        .load(c)?))
+}
+
 /// Follows the whole chain and says where it is broken, and its end. `noted` is an end that was seen before.
 pub fn verify(conn: &mut Conn, noted: Option<&Head>) -> Result<(Vec<Break>, Option<Head>)> {
     let (mut breaks, mut last) = (Vec::new(), Head { seq: 0, hash: String::new() });

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use diesel::{Connection, RunQueryDsl, SqliteConnection};
 use paybridge::store::Backend;
 use tempfile::TempDir;
 
@@ -12,6 +13,7 @@ const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/c
 /// A terminal in front of one installation.
 struct Terminal {
     settings: Vec<(String, String)>,
+    database: String,
     _directory: TempDir,
 }
 
@@ -19,7 +21,11 @@ impl Terminal {
     fn open(backend: Backend) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = database(backend, &directory);
-        Self { settings: settings(&url, "http://127.0.0.1:9", "http://127.0.0.1:9"), _directory: directory }
+        Self {
+            settings: settings(&url, "http://127.0.0.1:9", "http://127.0.0.1:9"),
+            database: url,
+            _directory: directory,
+        }
     }
 
     /// What a command prints, and whether it went well.
@@ -168,4 +174,47 @@ fn what_cannot_be_is_explained() {
     terminal.well(&["keys", "trust", id, &fixture("second")]);
     terminal.refused(&["keys", "trust", id, &fixture("third")], "distrust one first");
     assert_eq!(terminal.well(&["audit", "verify"]).split(' ').next(), Some("3"));
+}
+
+#[test]
+fn whoever_changes_a_key_past_the_commands_is_found_out() {
+    let terminal = Terminal::open(Backend::Sqlite);
+    let key = terminal.well(&["keys", "create", "--name", "x", "--scope", "ops:read", "--plain"]);
+    let id = key.split('_').nth(1).unwrap();
+    terminal.well(&["keys", "rotate", id]);
+    terminal.well(&["keys", "trust", id, CERTIFICATE]);
+    terminal.well(&["audit", "verify"]);
+    let mut conn = SqliteConnection::establish(terminal.database.trim_start_matches("sqlite://")).unwrap();
+    let mut sql = |text: &str| assert!(diesel::sql_query(text).execute(&mut conn).unwrap() > 0, "{text}");
+    for (change, back, expected) in [
+        (
+            "UPDATE api_keys SET scopes = 'ops:write'",
+            "UPDATE api_keys SET scopes = 'ops:read'",
+            "may do other things",
+        ),
+        ("UPDATE api_keys SET account = 'main'", "UPDATE api_keys SET account = NULL", "may do other things"),
+        (
+            "UPDATE api_keys SET hash = 'x' || hash",
+            "UPDATE api_keys SET hash = substr(hash, 2)",
+            "a secret that nobody made",
+        ),
+        (
+            "INSERT INTO api_keys (id, name, hash, scopes, created_at) VALUES ('eve', 'x', 'x', 'ops:write', 1)",
+            "DELETE FROM api_keys WHERE id = 'eve'",
+            "key eve was made by nobody",
+        ),
+        (
+            "UPDATE certificates SET fingerprint = 'x' || fingerprint",
+            "UPDATE certificates SET fingerprint = substr(fingerprint, 2)",
+            "nobody trusted the certificate x",
+        ),
+    ] {
+        sql(change);
+        terminal.refused(&["audit", "verify"], expected);
+        sql(back);
+        terminal.well(&["audit", "verify"]);
+    }
+    terminal.well(&["keys", "revoke", id]);
+    sql("UPDATE api_keys SET revoked_at = NULL");
+    terminal.refused(&["audit", "verify"], "was revoked and is good again");
 }
