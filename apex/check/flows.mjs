@@ -28,7 +28,15 @@ export async function checkFlows(project) {
   }
   const actions = actionsOf(project);
   for (const flow of flows) checkNames(flow, project, actions, (message) => faults.push(`${flow.path}: ${message}`));
-  return { faults, checked: `${flows.length} flows` };
+  const buttons = project.components.filter((c) => c.xml.name === "QuickAction");
+  for (const { path, xml } of buttons) {
+    const flow = flows.find((f) => f.name === textOf(xml, "flowDefinition"));
+    const given = flow && childrenOf(flow.xml, "variables").find((v) => textOf(v, "name") === "recordId");
+    if (!flow || textOf(flow.xml, "processType") !== "Flow") faults.push(`${path}: there is no screen flow ${textOf(xml, "flowDefinition")}`);
+    // A record's page hands its id to an input of this name.
+    else if (!given || textOf(given, "isInput") !== "true") faults.push(`${path}: ${flow.name} does not take recordId`);
+  }
+  return { faults, checked: `${flows.length} flows, ${buttons.length} buttons` };
 }
 
 const startsByItself = ({ xml }) => child(xml, "start") && child(child(xml, "start"), "triggerType") !== undefined;

@@ -22,6 +22,7 @@ const SUFFIXES = {
   "layout-meta.xml": ["layouts", "Layout"],
   "listView-meta.xml": ["objects", "ListView"],
   "namedCredential-meta.xml": ["namedCredentials", "NamedCredential"],
+  "quickAction-meta.xml": ["quickActions", "QuickAction"],
   "report-meta.xml": ["reports", "Report"],
   "reportFolder-meta.xml": ["reports", "ReportFolder"],
   "tab-meta.xml": ["tabs", "CustomTab"],

@@ -149,7 +149,7 @@ fn the_committed_document_is_the_served_one() {
     }
     assert!(
         read("openapi/paybridge.json") == paybridge::api::document(),
-        "openapi/paybridge.json is not up to date; refresh it with `PAYBRIDGE_REFRESH=1 cargo test contract`"
+        "openapi/paybridge.json is not up to date; refresh it, and what the org's package makes of it, with `make generate`"
     );
 }
 
