@@ -114,6 +114,8 @@ pub struct Stored {
     pub records_known: IntGauge,
     /// How long the record that is due longest has been due, by org.
     pub oldest_record_age: IntGaugeVec,
+    /// Objects of an org whose records wait until somebody mends something.
+    pub objects_held: IntGaugeVec,
     /// Objects still to be read from Stripe.
     pub reads_pending: IntGauge,
     /// Whether the database answered.
@@ -225,7 +227,7 @@ impl Metrics {
 
     /// The metrics of a Stripe account.
     pub fn account(&self, name: &str) -> Account {
-        for outcome in OUTCOMES.into_iter().filter(|outcome| *outcome != "logged_out") {
+        for outcome in OUTCOMES.into_iter().filter(|outcome| !["logged_out", "exhausted"].contains(outcome)) {
             self.0.stripe_calls.with_label_values(&[name, outcome]);
         }
         Account {
@@ -400,6 +402,11 @@ impl Stored {
             oldest_record_age: make.gauges(
                 "records_oldest_due_age_seconds",
                 "How long the record that is due longest has been due",
+                &["org"],
+            ),
+            objects_held: make.gauges(
+                "objects_held",
+                "Objects whose records wait until somebody mends something",
                 &["org"],
             ),
             reads_pending: make.gauge("stripe_reads_pending", "Objects still to be read from Stripe"),

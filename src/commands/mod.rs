@@ -10,6 +10,7 @@ mod keys;
 mod mapping;
 mod sandbox;
 mod serve;
+mod trace;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Command {
     /// What was given up: look at it, try it again, set it aside
     #[command(subcommand)]
     DeadLetters(dead_letters::Action),
+    /// Why a record looks as it does: what came, what won, what was sent, what it waits for
+    Trace(trace::Options),
     /// The keys by which callers of the API are known
     #[command(subcommand)]
     Keys(keys::Action),
@@ -97,6 +100,7 @@ pub async fn run(arguments: Arguments, environment: Vec<(String, String)>) -> Ex
         Some(Command::Serve) => with(load(), serve::run).await,
         Some(Command::Migrate) => with(load(), serve::migrate).await,
         Some(Command::Keys(action)) => with(load(), |config| keys::run(config, action, actor)).await,
+        Some(Command::Trace(options)) => with(load(), |config| trace::run(config, options)).await,
         Some(Command::Audit(action)) => with(load(), |config| audit::run(config, action)).await,
         Some(Command::Mapping(action)) => {
             load().map_err(Failure::from).and_then(|config| mapping::run(&config, action))

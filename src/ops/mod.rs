@@ -8,6 +8,7 @@ pub mod metrics;
 mod remake;
 pub(crate) mod requests;
 pub mod status;
+pub mod trace;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,6 +86,7 @@ fn backend_name(backend: Backend) -> &'static str {
 #[derive(OpenApi)]
 #[openapi(paths(
     status::get_status,
+    trace::get_trace,
     requests::list_dead_letters,
     requests::get_dead_letter,
     requests::preview_dead_letter,
@@ -102,6 +104,7 @@ pub fn paths() -> utoipa::openapi::OpenApi {
 /// The routes below `/v1`; whoever adds them authenticates.
 pub fn routes(app: &mut web::ServiceConfig) {
     app.service(web::resource("/status").route(web::get().to(status::get_status)))
+        .service(web::resource("/trace/{stripeId}").route(web::get().to(trace::get_trace)))
         .service(web::resource("/dead-letters").route(web::get().to(requests::list_dead_letters)))
         .service(web::resource("/dead-letters/replay").route(web::post().to(requests::replay_dead_letters)))
         .service(

@@ -29,14 +29,15 @@ pub(super) fn remake(
     mapping: &Mapping,
     accounts: &BTreeMap<String, Route>,
 ) -> store::Result<Remade> {
-    let spoken = positions(&row.carried)?;
+    let spoken = retell::spoken_at(&row.carried)?;
     let made_of: Vec<&str> =
-        spoken.iter().map(|(_, _, event)| event.as_str()).chain([row.event_id.as_str()]).collect();
+        spoken.values().map(|(_, _, event)| event.as_str()).chain([row.event_id.as_str()]).collect();
     let mut objects: BTreeSet<String> =
         history::objects_of(conn, &row.account, &made_of)?.into_iter().collect();
     objects.insert(row.external_id.clone());
     let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
-    let events = history::events_of(conn, &row.account, &objects)?;
+    let mut events = history::events_of(conn, &objects)?;
+    events.retain(|event| event.account == row.account);
     let Some(newest) = events.iter().find(|event| event.event_id == row.event_id) else {
         return Ok(Remade::Forgotten);
     };
@@ -58,12 +59,6 @@ pub(super) fn remake(
 
 fn corrupt(error: serde_json::Error) -> store::Error {
     store::Error::Corrupt(Box::new(error))
-}
-
-/// Second, progress and event of each state that spoke of a carried field.
-fn positions(carried: &str) -> store::Result<Vec<(i64, i64, String)>> {
-    let carried: BTreeMap<String, (i64, i64, String)> = serde_json::from_str(carried).map_err(corrupt)?;
-    Ok(carried.into_values().collect())
 }
 
 /// What differs between two states of a record, as a line for each field; nothing when they are the same.

@@ -8,6 +8,7 @@ use super::metrics::age_seconds;
 use super::{Ops, backend_name, written};
 use crate::api::{Caller, Problem, ProblemBody, RequestId, Scope};
 use crate::store::standing::WaitingFor;
+use crate::store::stops::Stop;
 
 /// How the service is doing now.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,7 +59,7 @@ pub struct OrgStatus {
     /// Its name in the configuration.
     #[schema(example = "main")]
     org_name: String,
-    /// Whether this process sends records to it now.
+    /// Whether records are sent to it now.
     #[schema(example = true)]
     lane_open: bool,
     /// Until when it waits.
@@ -72,6 +73,11 @@ pub struct OrgStatus {
     /// Whether a person has to mend something.
     #[schema(example = false)]
     needs_person: bool,
+    /// Objects whose records wait until somebody mends something, and why; a line for each.
+    #[schema(
+        example = "Stripe_Charge__c: INVALID_FIELD: No such column 'Fee__c' on sobject of type Stripe_Charge__c"
+    )]
+    held_objects: String,
     /// Records that wait for their turn.
     #[schema(example = 0)]
     records_pending: i64,
@@ -150,21 +156,38 @@ pub(crate) async fn get_status(
         records_known: waiting.records_known,
         last_event_received_at: waiting.last_event.as_ref().and_then(|event| written(event.received_at)),
         last_event_id: waiting.last_event.map(|event| event.event_id),
-        orgs: waiting_for.iter().map(|(name, waits)| org_status(&ops, name, *waits, now_ms)).collect(),
+        orgs: waiting_for
+            .iter()
+            .map(|(name, waits)| org_status(&ops, name, *waits, &waiting.stops, now_ms))
+            .collect(),
         accounts: accounts.collect(),
         request_id: RequestId::of(&request),
     }))
 }
 
-fn org_status(ops: &Ops, name: &str, waits: WaitingFor, now_ms: i64) -> OrgStatus {
+fn held(stop: &Stop) -> String {
+    let Stop { sobject, reason, .. } = stop;
+    let (since, next) = (written(stop.since).unwrap_or_default(), written(stop.next_try).unwrap_or_default());
+    format!("{sobject}: {reason} (since {since}, tried again at {next})")
+}
+
+fn org_status(ops: &Ops, name: &str, waits: WaitingFor, stops: &[Stop], now_ms: i64) -> OrgStatus {
     let org = ops.metrics.org(name);
     let (lane, budget) = (org.lane(), org.budget());
+    let stops: Vec<&Stop> = stops.iter().filter(|stop| stop.org == name).collect();
+    let held: Vec<String> =
+        stops.iter().filter(|stop| !stop.sobject.is_empty()).map(|stop| held(stop)).collect();
+    // One process at a time sends to an org; the others learn of its lane from the database.
+    let closed = stops.iter().find(|stop| stop.sobject.is_empty());
     OrgStatus {
         org_name: name.to_owned(),
-        lane_open: lane.closed_until.is_none(),
-        closed_until: lane.closed_until.and_then(|until| written(crate::clock::unix_ms(until))),
-        closed_reason: lane.reason,
-        needs_person: lane.needs_a_person,
+        lane_open: lane.closed_until.is_none() && closed.is_none(),
+        closed_until: (lane.closed_until.map(crate::clock::unix_ms))
+            .or(closed.map(|stop| stop.next_try))
+            .and_then(written),
+        closed_reason: lane.reason.or(closed.map(|stop| stop.reason.clone())),
+        needs_person: lane.needs_a_person || stops.iter().any(|stop| stop.needs_person),
+        held_objects: held.join("\n"),
         records_pending: waits.pending,
         records_in_flight: waits.in_flight,
         records_dead: waits.dead,

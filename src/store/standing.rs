@@ -5,6 +5,7 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::connection::{Conn, on_backend};
 use super::error::Result;
+use super::stops::Stop;
 
 /// Counting stops here: whoever looks knows enough.
 const ENOUGH: i64 = 2_000_000;
@@ -26,6 +27,8 @@ pub struct Waiting {
     pub records_known: i64,
     /// The event received last.
     pub last_event: Option<LastEvent>,
+    /// What keeps records from being sent.
+    pub stops: Vec<Stop>,
 }
 
 /// The event received last.
@@ -80,6 +83,7 @@ pub fn waiting(conn: &mut Conn) -> Result<Waiting> {
         dead_events: counted(conn, "FROM inbox WHERE state = 'dead'", ENOUGH)?,
         reads: counted(conn, "FROM fetches", ENOUGH)?,
         records_known: records_known(conn)?,
+        stops: super::stops::all(conn)?,
         last_event: on_backend!(conn, c => diesel::sql_query(last).get_result(c).optional())?,
     })
 }

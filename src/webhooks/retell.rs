@@ -52,6 +52,8 @@ pub enum Verdict {
     First,
     /// It only adds to a record that no event had made; that was read from Stripe.
     TooEarly,
+    /// It only adds to the record, beside the state of this one.
+    Added(Position),
     /// It is newer than the known one.
     Newer(Difference),
     /// It is older than this one, and only counts for fields that no newer one speaks of.
@@ -134,6 +136,8 @@ impl Retold {
         let difference = difference(&known.position, &state.position);
         let verdict = if met.undecided {
             Verdict::Undecided { stood: met.arriving_is_newer, other: known.position.clone() }
+        } else if arriving.adds_to.is_some() {
+            Verdict::Added(known.position.clone())
         } else if met.arriving_is_newer {
             Verdict::Newer(difference)
         } else {
@@ -146,13 +150,19 @@ impl Retold {
     }
 }
 
+/// Of each field that a state carries along, the second, the progress and the event of the state that spoke of it.
+///
+/// Errors: it is no JSON of that form.
+pub fn spoken_at(carried: &str) -> store::Result<BTreeMap<String, (i64, i64, String)>> {
+    serde_json::from_str(carried).map_err(|error| store::Error::Corrupt(Box::new(error)))
+}
+
 /// A retold state, with those carried fields of the known one whose events are not among the `told` ones.
 ///
 /// Errors: what is stored is no JSON of the form it should be.
 pub fn with_remains_of(known: &Known, told: &[StoredEvent], retold: NewState) -> store::Result<NewState> {
     let corrupt = |error: serde_json::Error| store::Error::Corrupt(Box::new(error));
-    let mut spoken: BTreeMap<String, (i64, i64, String)> =
-        serde_json::from_str(&known.carried).map_err(corrupt)?;
+    let mut spoken = spoken_at(&known.carried)?;
     spoken.retain(|_, (_, _, event_id)| told.iter().all(|event| event.event_id != *event_id));
     let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&known.fields).map_err(corrupt)?;
     fields.retain(|name, _| spoken.contains_key(name));

@@ -25,6 +25,7 @@ mod signatures;
 mod store;
 mod story;
 mod telling;
+mod trace;
 mod webhooks;
 
 /// Makes one test for each database out of each name. The list opens a file as its table of contents.

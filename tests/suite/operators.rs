@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use paybridge::api::Scope;
+use paybridge::sandbox::salesforce::Fault;
 use secrecy::ExposeSecret;
 
 use crate::bridge::Bridge;
@@ -12,6 +13,8 @@ use crate::each_backend;
 each_backend!(
     what_happens_is_counted,
     what_waits_is_measured_when_somebody_asks,
+    an_object_that_is_not_set_up_is_shown_with_the_reason,
+    a_closed_lane_is_shown_with_the_reason,
     the_public_address_shows_metrics_to_operators_only,
     status_tells_how_each_org_is_doing,
 );
@@ -42,11 +45,9 @@ async fn what_happens_is_counted(bridge: Bridge) {
     let (used, limit) = ("paybridge_salesforce_requests_used", "paybridge_salesforce_requests_limit");
     assert_eq!(bridge.metric(&format!("{limit}{{org=\"main\"}}")).await, 100_000);
     assert_eq!(bridge.metric(&format!("{used}{{org=\"main\"}}")).await, calls);
-    assert_eq!(
-        bridge.metric(r#"paybridge_salesforce_requests_left{org="main"}"#).await,
-        50_000 - calls,
-        "half of the day is ours"
-    );
+    // Half of the day is ours, and a few requests of that are kept for asking.
+    let left = bridge.metric(r#"paybridge_salesforce_requests_left{org="main"}"#).await;
+    assert!((49_900..=50_000 - calls).contains(&left), "{left}");
 }
 
 async fn what_waits_is_measured_when_somebody_asks(mut bridge: Bridge) {
@@ -72,6 +73,44 @@ async fn what_waits_is_measured_when_somebody_asks(mut bridge: Bridge) {
     assert_eq!(bridge.metric(r#"paybridge_records{org="main",state="pending"}"#).await, 0);
     assert!(bridge.metric("paybridge_records_known").await >= known);
     assert!(bridge.field("Stripe_Charge__c", &payment.charge, "Status__c").is_some());
+}
+
+async fn an_object_that_is_not_set_up_is_shown_with_the_reason(bridge: Bridge) {
+    let customer = bridge.a_customer("Ada Brandt").await;
+    bridge.org.reject_records(
+        &customer,
+        "INVALID_FIELD",
+        "No such column 'Phone__c' on sobject of type Stripe_Customer__c",
+    );
+    bridge.deliver().await;
+    assert_eq!(bridge.metric(r#"paybridge_objects_held{org="main"}"#).await, 1);
+    let (_, status) = bridge.api("GET", "/v1/status", None).await;
+    let org = &status["orgs"][0];
+    assert_eq!((&org["laneOpen"], &org["needsPerson"]), (&true.into(), &true.into()), "{status:#}");
+    let held = org["heldObjects"].as_str().unwrap();
+    assert!(held.starts_with("Stripe_Customer__c: ") && held.contains("Phone__c"), "{status:#}");
+    let (_, trace) = bridge.api("GET", &format!("/v1/trace/{customer}"), None).await;
+    let standing = trace["records"][0]["standing"].as_str().unwrap();
+    assert!(standing.contains("records of Stripe_Customer__c wait until somebody mends"), "{trace:#}");
+    bridge.org.pardon(&customer);
+    bridge.drain_for(Duration::from_secs(1_800)).await;
+    assert_eq!(bridge.metric(r#"paybridge_objects_held{org="main"}"#).await, 0);
+}
+
+async fn a_closed_lane_is_shown_with_the_reason(bridge: Bridge) {
+    bridge.a_customer("Ada Brandt").await;
+    bridge.org.fail_next(3, Fault::InvalidGrant);
+    bridge.deliver().await;
+    assert_eq!(bridge.metric(r#"paybridge_lane_open{org="main"}"#).await, 0);
+    assert_eq!(bridge.metric(r#"paybridge_lane_needs_a_person{org="main"}"#).await, 1);
+    let (_, status) = bridge.api("GET", "/v1/status", None).await;
+    let org = &status["orgs"][0];
+    assert_eq!((&org["laneOpen"], &org["needsPerson"]), (&false.into(), &true.into()), "{status:#}");
+    assert!(org["closedReason"].as_str().unwrap().contains("invalid_grant"), "{status:#}");
+    assert!(org["closedUntil"].is_string(), "{status:#}");
+    bridge.drain_for(Duration::from_secs(7_200)).await;
+    assert_eq!(bridge.metric(r#"paybridge_lane_open{org="main"}"#).await, 1);
+    assert_eq!(bridge.metric(r#"paybridge_lane_needs_a_person{org="main"}"#).await, 0);
 }
 
 async fn the_public_address_shows_metrics_to_operators_only(bridge: Bridge) {
