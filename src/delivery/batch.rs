@@ -25,6 +25,8 @@ pub(super) struct Chosen {
     pub ids: Vec<i64>,
     /// Rows that wait for another record, until when, and why.
     pub waits: Vec<Wait>,
+    /// Milliseconds since 1970: since when the first of them is due.
+    pub longest_due_ms: Option<i64>,
     /// How many were left behind because a call under way touches them.
     pub behind_calls: usize,
 }
@@ -140,6 +142,9 @@ impl<'a> Chooser<'a> {
         let collections = if (self.probed)(&candidate.due.sobject) { 1 } else { COLLECTIONS };
         if self.room.take(&candidate.due.sobject, collections, self.chosen.ids.len()) {
             self.chosen.ids.push(candidate.due.id);
+            let due_ms = candidate.due.due_at;
+            let longest = self.chosen.longest_due_ms.get_or_insert(due_ms);
+            *longest = due_ms.min(*longest);
             Place::Chosen
         } else {
             Place::Left

@@ -1,7 +1,7 @@
 //! Keeps calls to one org under way: chooses what travels, sends it, and has written down what became of it.
 //!
-//! One call is sent at once, whatever there is; further ones beside it only when they are well filled, because requests are
-//! what an org has least of. While as many as allowed are under way, the next one is made ready.
+//! One call is sent at once, whatever there is; further ones beside it only when they are well filled or have waited, because
+//! requests are what an org has least of. While as many as allowed are under way, the next one is made ready.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,8 +28,8 @@ use crate::worker::{Bell, Next, Step};
 
 /// How long the lane stays ours after we last chose. Another process that takes it then respects calls under way.
 const HOLD: Duration = Duration::from_secs(2);
-/// A call that takes longer than this does not keep a few records waiting.
-const SLOW_CALL: Duration = Duration::from_secs(1);
+/// A few records that have waited so long beside a call under way are sent in one of their own.
+const LONG_ENOUGH: Duration = Duration::from_secs(1);
 /// While a call is under way, news is looked at so often at most.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// While a call is under way, the outbox is looked at so often at least: another process may have added work.
@@ -118,6 +118,8 @@ struct Head {
     touched: Vec<String>,
     /// Objects of which this call sees whether they were mended.
     probed: BTreeSet<String>,
+    /// When it was taken, by the clock that rows are dated by.
+    taken_ms: i64,
     /// Set while the org has not answered yet.
     sent_at: Option<Instant>,
 }
@@ -132,8 +134,8 @@ enum Ended {
 /// What came of choosing.
 enum Composed {
     Call(Call),
-    /// Too little to be sent beside other calls.
-    TooLittle,
+    /// Too little to be sent beside other calls, before it has waited so much longer.
+    TooLittle(Duration),
     Nothing(Next),
     /// Something changed; look again.
     Again,
@@ -177,16 +179,12 @@ impl Step for Delivery {
         while let Some(ended) = running.tasks.try_join_next_with_id() {
             running.settle(&self.shared, ended);
         }
-        let (next, more) = running.fill(&self.shared).await;
+        let (next, wait) = running.fill(&self.shared).await;
         self.shared.show_signs().await;
         if running.calls.is_empty() {
             return next;
         }
         let has_room = next != Next::Again;
-        let wait = match running.oldest() {
-            Some(oldest) if more => SLOW_CALL.saturating_sub(oldest.elapsed()).min(LOOK_ANYWAY),
-            _ => LOOK_ANYWAY,
-        };
         let ended = tokio::select! {
             ended = running.tasks.join_next_with_id() => ended,
             () = async { rung.heard().await; tokio::time::sleep(LOOK_AGAIN).await }, if has_room => None,
@@ -209,20 +207,20 @@ impl Step for Delivery {
 
 impl Running {
     /// Starts calls as long as there is room and something to send, and makes one ready beyond that. Says when to come back
-    /// should nothing be under way, [`Next::Again`] if there is no room, and whether a few records wait for company.
-    async fn fill(&mut self, shared: &Arc<Shared>) -> (Next, bool) {
+    /// should nothing be under way, [`Next::Again`] if there is no room, and when to look again should something be.
+    async fn fill(&mut self, shared: &Arc<Shared>) -> (Next, Duration) {
         loop {
             let budget = shared.client.budget();
             if let Some(until) = shared.closed_until(budget, self.calls.is_empty()) {
                 self.give_back(shared).await;
-                return (Next::At(until), false);
+                return (Next::At(until), LOOK_ANYWAY);
             }
-            let calls = if budget == Budget::Unknown { 1 } else { shared.lane().calls() };
+            let calls = if budget == Budget::Ask { 1 } else { shared.lane().calls() };
             let has_room = self.calls.values().filter(|call| call.sent_at.is_some()).count() < calls;
             match self.prepared.take() {
                 Some(call) if !has_room => {
                     self.prepared = Some(call);
-                    return (Next::Again, false);
+                    return (Next::Again, LOOK_ANYWAY);
                 }
                 Some(call) if call.head.leased_at.elapsed() < shared.config.lease / 8 => {
                     self.start(shared, call);
@@ -237,13 +235,17 @@ impl Running {
             match self.compose(shared, budget, has_room).await {
                 Ok(Composed::Call(call)) if has_room => self.start(shared, call),
                 Ok(Composed::Call(call)) => self.prepared = Some(call),
-                Ok(Composed::TooLittle) => return (if has_room { Next::Idle } else { Next::Again }, true),
-                Ok(Composed::Nothing(next)) => return (if has_room { next } else { Next::Again }, false),
+                Ok(Composed::TooLittle(wait)) => {
+                    return (if has_room { Next::Idle } else { Next::Again }, wait);
+                }
+                Ok(Composed::Nothing(next)) => {
+                    return (if has_room { next } else { Next::Again }, LOOK_ANYWAY);
+                }
                 Ok(Composed::Again) => {}
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "changes wait: the database did not answer");
-                    return (Next::Idle, false);
+                    return (Next::Idle, LOOK_ANYWAY);
                 }
             }
         }
@@ -280,17 +282,20 @@ impl Running {
         // What is blocked fills the window: look further the next time.
         let blocked = too_little && chosen.behind_calls > limit / 2 && gathered.cut_off;
         self.reach = if blocked { (self.reach.max(1) * 2).min(FARTHEST_REACH) } else { 1 };
-        let fast = self.oldest().is_some_and(|oldest| oldest.elapsed() < SLOW_CALL);
         let alone = self.calls.is_empty() && self.prepared.is_none();
-        let Chosen { ids, waits, .. } = chosen;
-        let ids = if too_little && !alone && (fast || !has_room) { Vec::new() } else { ids };
+        let Chosen { ids, waits, longest_due_ms, .. } = chosen;
+        let waited = longest_due_ms.map_or(0, |due_ms| now_ms - due_ms);
+        let waited = Duration::from_millis(u64::try_from(waited).unwrap_or(0));
+        let leaves = !too_little || alone || (has_room && waited >= LONG_ENOUGH);
+        let ids = if leaves { ids } else { Vec::new() };
         if ids.is_empty() && waits.is_empty() {
             let next = match gathered.next_due_ms {
                 Some(due_ms) => Next::At(from_unix_ms(due_ms)),
                 None => Next::Idle,
             };
             let nothing = gathered.candidates.is_empty();
-            return Ok(if nothing || alone { Composed::Nothing(next) } else { Composed::TooLittle });
+            let wait = LONG_ENOUGH.saturating_sub(waited).clamp(LOOK_AGAIN, LOOK_ANYWAY);
+            return Ok(if nothing || alone { Composed::Nothing(next) } else { Composed::TooLittle(wait) });
         }
         let put_off = !waits.is_empty();
         let call_id = uuid::Uuid::now_v7().to_string();
@@ -345,7 +350,8 @@ impl Running {
         };
         self.busy.add(&touched);
         let (id, leased_at) = (call_id, Instant::now());
-        let head = Head { id, leased_at, leased_until_ms, epoch, touched, probed, sent_at: None };
+        let head =
+            Head { id, leased_at, leased_until_ms, epoch, touched, probed, taken_ms: now_ms, sent_at: None };
         Ok(Composed::Call(Call { head, collections }))
     }
 
@@ -418,15 +424,14 @@ impl Running {
             let mut lane = shared.lane();
             let verdict = cause(error.as_ref()).or_else(|| {
                 let reason = settled.stop.clone()?;
-                Some(Cause { reason, needs_person: true, retry_after: None })
+                Some(Cause { reason, needs_person: true, may_be_ours: false, retry_after: None })
             });
             match verdict {
                 Some(cause) => lane.close(head.epoch, cause, now, fastrand::u64(..)),
                 // The day's requests are no fault of the lane; the client knows when there are more.
                 None if error.is_some() => {}
-                None => lane.answered(head.epoch, settled.locked),
+                None => lane.answered(head.epoch, settled.locked, &settled.works),
             }
-            settled.works.iter().for_each(|object| lane.works(object));
             for (object, reason) in &settled.holds {
                 lane.hold(object, reason, now, fastrand::u64(..));
             }
@@ -437,11 +442,11 @@ impl Running {
         };
         let last = self.calls.is_empty() && self.prepared.is_none();
         let (writer, counting) = (Arc::clone(shared), Arc::clone(shared));
-        let (lease, held_until_ms) = (head.id.clone(), self.held_until_ms);
+        let (lease, taken_ms, held_until_ms) = (head.id.clone(), head.taken_ms, self.held_until_ms);
         let task = self.tasks.spawn(async move {
             let store = writer.store.clone();
             let write = move |conn: &mut Conn| {
-                let fetch = record(conn, &writer.org, &lease, &settled, now)?;
+                let fetch = record(conn, &writer.org, &lease, taken_ms, &settled, now)?;
                 show(conn, &writer.org, &signs)?;
                 if last {
                     lanes::release(conn, &writer.org, &writer.holder, held_until_ms)?;
@@ -474,11 +479,6 @@ impl Running {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "records that did not leave wait until their lease ends");
         }
-    }
-
-    /// When the call left that is under way the longest.
-    fn oldest(&self) -> Option<Instant> {
-        self.calls.values().filter_map(|call| call.sent_at).min()
     }
 }
 
@@ -528,7 +528,7 @@ impl Shared {
                 return Some(until);
             }
             Budget::Free | Budget::Scarce => lane.resume(),
-            Budget::Unknown => {}
+            Budget::Ask => {}
         }
         lane.closed_until(now)
     }
@@ -562,7 +562,7 @@ fn show(conn: &mut Conn, org: &str, signs: &[Sign]) -> store::Result<()> {
     for sign in signs {
         match sign {
             Sign::Put(stop) => stops::put(conn, stop)?,
-            Sign::End(sobject) => stops::end(conn, org, sobject)?,
+            Sign::Works(objects) => stops::end(conn, org, objects)?,
         }
     }
     Ok(())
@@ -576,5 +576,7 @@ fn cause(error: Option<&Error>) -> Option<Cause> {
         Error::RateLimited { retry_after, .. } => *retry_after,
         _ => None,
     };
-    Some(Cause { reason: error.to_string(), needs_person: !error.is_retryable(), retry_after })
+    let may_be_ours = matches!(error, Error::Unreachable(_) | Error::Unreadable(_));
+    let (reason, needs_person) = (error.to_string(), !error.is_retryable());
+    Some(Cause { reason, needs_person, may_be_ours, retry_after })
 }

@@ -1,6 +1,6 @@
 //! Whether an org takes anything, how much at a time, and which objects wait until somebody mends them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(super) struct Cause {
     pub reason: String,
     /// It does not pass by itself.
     pub needs_person: bool,
+    /// What was sent may be the reason: smaller calls find out.
+    pub may_be_ours: bool,
     /// Not before, if the org said so.
     pub retry_after: Option<Duration>,
 }
@@ -34,8 +36,9 @@ pub(super) struct Cause {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sign {
     Put(Stop),
-    /// The object, or nothing for all of the org's records.
-    End(String),
+    /// Records of these objects arrive; of an empty name: the org takes records. It is also said when we know of no cause:
+    /// another process, or the one before this, may have put it there.
+    Works(Vec<String>),
 }
 
 /// The state of the way to one org. It is told what happened, and knows no clock.
@@ -128,7 +131,7 @@ impl Lane {
         }
         self.epoch += 1;
         self.failures += 1;
-        if self.failures > 2 {
+        if self.failures > 2 && cause.may_be_ours {
             self.halvings = (self.halvings + 1).min(LAST_HALVING);
         }
         let wait = backoff::wait(self.failures, self.config.backoff, self.config.backoff_limit, random);
@@ -138,7 +141,8 @@ impl Lane {
 
     /// Closes the lane for a reason that is no failure.
     pub(super) fn pause(&mut self, until: OffsetDateTime, reason: &str, now: OffsetDateTime) {
-        let cause = Cause { reason: reason.to_owned(), needs_person: false, retry_after: None };
+        let cause =
+            Cause { reason: reason.to_owned(), needs_person: false, may_be_ours: false, retry_after: None };
         if self.closed.as_ref().is_none_or(|closed| closed.until < until) {
             self.close_until(until, &cause, now);
         }
@@ -156,7 +160,7 @@ impl Lane {
         self.counts.lane_opened();
         tracing::info!(org = self.org, "delivery goes on");
         if closed.shown {
-            self.signs.push(Sign::End(String::new()));
+            self.signs.push(Sign::Works(vec![String::new()]));
         }
     }
 
@@ -184,13 +188,24 @@ impl Lane {
         }
     }
 
-    /// A call that left in `epoch` was answered; `locked` if records of it were.
-    pub(super) fn answered(&mut self, epoch: u64, locked: bool) {
+    /// A call that left in `epoch` was answered; `locked` if records of it were. Of the objects in `works`, records arrived.
+    pub(super) fn answered(&mut self, epoch: u64, locked: bool, works: &BTreeSet<String>) {
         self.crowding =
             if locked { (self.crowding + 1).min(MOST_CROWDING) } else { self.crowding.saturating_sub(1) };
-        if epoch != self.epoch {
-            return;
+        for sobject in works {
+            if self.holds.remove(sobject).is_some() {
+                tracing::info!(org = self.org, sobject, "records of {sobject} go on");
+            }
         }
+        let mut working: Vec<String> = works.iter().cloned().collect();
+        if epoch == self.epoch {
+            working.push(String::new());
+            self.reopen();
+        }
+        self.signs.push(Sign::Works(working));
+    }
+
+    fn reopen(&mut self) {
         self.failures = 0;
         self.halvings = self.halvings.saturating_sub(1);
         self.open();
@@ -251,14 +266,6 @@ impl Lane {
             sobject.to_owned(),
             Hold { failures, since, until, reason: reason.to_owned(), probing: false },
         );
-    }
-
-    /// A record of this object arrived.
-    pub(super) fn works(&mut self, sobject: &str) {
-        if self.holds.remove(sobject).is_some() {
-            tracing::info!(org = self.org, sobject, "records of {sobject} go on");
-            self.signs.push(Sign::End(sobject.to_owned()));
-        }
     }
 
     /// What operators are to be shown since the last time.

@@ -153,11 +153,13 @@ fn absent_parent(row: &Leased, message: &str) -> String {
     named.map_or("its parent".to_owned(), |parent| format!("its parent {} {}", parent.object, parent.id))
 }
 
-/// Writes it down, but only for rows whose lease is still held. Says whether a parent has to be read from Stripe.
+/// Writes it down, but only for rows whose lease is still held; they were taken at `taken_ms`. Says whether a parent has to
+/// be read from Stripe.
 pub(super) fn record(
     conn: &mut Conn,
     org: &str,
     lease: &str,
+    taken_ms: i64,
     settled: &Settled,
     now: OffsetDateTime,
 ) -> store::Result<bool> {
@@ -173,7 +175,7 @@ pub(super) fn record(
     let due_ms = settled.released.iter().map(|row| row.due_at).min().unwrap_or(now_ms);
     let released: Vec<i64> = settled.released.iter().map(|row| row.id).collect();
     outbox::release(conn, lease, &released, due_ms)?;
-    let wanted = unseen_parents(conn, org, &settled.failed)?;
+    let wanted = missing_parents(conn, org, &settled.failed, taken_ms, now_ms)?;
     fetches::request(conn, &wanted, now_ms)?;
     Ok(!wanted.is_empty())
 }
@@ -215,14 +217,25 @@ fn record_failure(conn: &mut Conn, lease: &str, failed: &Failed, now_ms: i64) ->
     attempts::record(conn, &attempt)
 }
 
-/// Parents of waiting rows that no event ever spoke of: they must be read from Stripe, or the rows wait for nothing.
-fn unseen_parents(conn: &mut Conn, org: &str, failed: &[Failed]) -> store::Result<Vec<Wanted>> {
+/// Parents of waiting rows that no event ever spoke of: they must be read from Stripe, or the rows wait for nothing. One that
+/// had arrived before the call left was deleted in the org since, and is sent again.
+fn missing_parents(
+    conn: &mut Conn,
+    org: &str,
+    failed: &[Failed],
+    taken_ms: i64,
+    now_ms: i64,
+) -> store::Result<Vec<Wanted>> {
     let mut wanted = Vec::new();
-    for Failed { row, .. } in failed.iter().filter(|failed| matches!(failed.fate, Fate::Wait { .. })) {
+    for Failed { row, message, .. } in failed.iter().filter(|failed| matches!(failed.fate, Fate::Wait { .. }))
+    {
         let parents: Vec<Parent> =
             serde_json::from_str(&row.parents).map_err(|error| store::Error::Corrupt(Box::new(error)))?;
         let ids: Vec<&str> = parents.iter().map(|parent| parent.id.as_str()).collect();
         let seen: BTreeSet<String> = outbox::seen(conn, org, &ids)?.into_iter().collect();
+        if let Some(named) = ids.iter().find(|id| message.contains(**id) && seen.contains(**id)) {
+            outbox::send_again(conn, org, named, taken_ms, now_ms)?;
+        }
         wanted.extend(parents.into_iter().filter(|parent| !seen.contains(&parent.id)).map(|parent| Wanted {
             account: row.account.clone(),
             object: parent.object,

@@ -29,7 +29,7 @@ const BUCKET_SECONDS: i64 = 60;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
     /// One request may be made, to find out.
-    Unknown,
+    Ask,
     /// Everything.
     Free,
     /// The last tenth of our share: what matters most.
@@ -50,9 +50,8 @@ pub(super) struct Keeper {
 #[derive(Default)]
 struct State {
     report: Option<Report>,
-    /// Requests begun so far, and the last one that was answered.
+    /// Requests begun so far.
     begun: u64,
-    answered: u64,
     /// When a request was last made only to learn how much was used.
     asked_at: Option<OffsetDateTime>,
     /// By minute: when, and how many.
@@ -79,17 +78,16 @@ impl Keeper {
     pub(super) fn now(&self) -> Budget {
         let (state, now) = (self.state(), self.clock.now());
         if let Some((_, until)) = state.refused {
-            return if now < until { Budget::Spent { until } } else { Budget::Unknown };
+            return if now < until { Budget::Spent { until } } else { Budget::Ask };
         }
-        let Some(report) = state.report else {
-            return if state.answered == 0 { Budget::Unknown } else { Budget::Free };
-        };
+        // Before the first answer nothing is known. What is kept for asking is enough for as many as leave together.
+        let Some(report) = state.report else { return Budget::Free };
         let ours = self.ours(report.limit);
         let used = state.used(&report, now);
         if used >= ours {
             let ask_at = state.asked_at.map_or(report.at, |asked| asked.max(report.at)) + ASK_EVERY;
             let until = ask_at.min(state.freed_at(&report, used - ours));
-            return if now < until { Budget::Spent { until } } else { Budget::Unknown };
+            return if now < until { Budget::Spent { until } } else { Budget::Ask };
         }
         if ours - used <= ours / 10 { Budget::Scarce } else { Budget::Free }
     }
@@ -102,7 +100,7 @@ impl Keeper {
         }
         let now = self.clock.now();
         let mut state = self.state();
-        if budget == Budget::Unknown {
+        if budget == Budget::Ask {
             state.asked_at = Some(now);
         }
         state.begun += 1;
@@ -130,7 +128,6 @@ impl Keeper {
         });
         let at = self.clock.now();
         let mut state = self.state();
-        state.answered = state.answered.max(request);
         let (used, limit) = told?;
         // Of requests under way together, an earlier one may be answered later.
         if state.report.is_some_and(|known| request < known.request && used <= known.used) {
@@ -217,7 +214,7 @@ mod tests {
     #[test]
     fn requests_under_way_count_before_they_are_answered() {
         let (budget, _) = keeper("0.5");
-        assert_eq!(budget.now(), Budget::Unknown);
+        assert_eq!(budget.now(), Budget::Free, "nothing is known yet");
         let first = budget.begin().unwrap();
         budget.answered(first, Some("api-usage=6/20"));
         assert_eq!(budget.now(), Budget::Free);

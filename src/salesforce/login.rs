@@ -21,7 +21,7 @@ use crate::metrics::{self, Metrics};
 const ASSERTION_SECONDS: i64 = 180;
 
 /// After a refusal nobody asks again before this, doubled for each further one, up to the second.
-const REFUSED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
+const REFUSED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
 /// What a signed-in client needs for a call.
 #[derive(Clone, Debug)]

@@ -585,6 +585,30 @@ pub fn lock(conn: &mut Conn, ids: &[i64]) -> Result<()> {
     Ok(())
 }
 
+/// A record that arrived before `arrived_before_ms` is not in the org any more: it is due again, as if it never had been there.
+pub fn send_again(
+    conn: &mut Conn,
+    org: &str,
+    external_id: &str,
+    arrived_before_ms: i64,
+    now_ms: i64,
+) -> Result<()> {
+    let gone = outbox::table
+        .filter(outbox::external_id.eq(external_id))
+        .filter(outbox::org.eq(org))
+        .filter(outbox::state.eq("done"))
+        .filter(outbox::delivered_at.lt(arrived_before_ms));
+    on_backend!(conn, c => diesel::update(gone)
+        .set((
+            outbox::state.eq("pending"),
+            outbox::due_at.eq(now_ms),
+            outbox::salesforce_id.eq(None::<String>),
+            outbox::delivered_at.eq(None::<i64>),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
 /// Which of these records have a row, whatever its state.
 pub fn seen(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<Vec<String>> {
     let query = outbox::table

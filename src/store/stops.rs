@@ -44,9 +44,10 @@ pub fn put(conn: &mut Conn, stop: &Stop) -> Result<()> {
     Ok(())
 }
 
-/// It is over. An empty `sobject` means the cause that concerned all of the org's records.
-pub fn end(conn: &mut Conn, org: &str, sobject: &str) -> Result<()> {
-    on_backend!(conn, c => diesel::delete(stops::table.find((org, sobject))).execute(c))?;
+/// These causes are over, if they were there. An empty name means the one that concerned all of the org's records.
+pub fn end(conn: &mut Conn, org: &str, sobjects: &[String]) -> Result<()> {
+    let over = stops::table.filter(stops::org.eq(org)).filter(stops::sobject.eq_any(sobjects));
+    on_backend!(conn, c => diesel::delete(over).execute(c))?;
     Ok(())
 }
 

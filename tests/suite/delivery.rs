@@ -21,6 +21,8 @@ each_backend!(
     an_org_that_is_full_stops_the_lane_with_one_alert,
     children_of_a_dead_parent_wait_and_say_so,
     a_parent_that_never_comes_is_named_in_the_dead_letter,
+    a_parent_that_somebody_deleted_comes_back,
+    what_stopped_the_process_before_is_forgotten_when_records_arrive,
     a_value_that_makes_its_collection_unreadable_is_found,
     money_goes_before_profiles_when_requests_get_scarce,
     a_refused_sign_in_is_not_repeated_by_every_call,
@@ -252,6 +254,33 @@ async fn a_parent_that_never_comes_is_named_in_the_dead_letter(mut bridge: Bridg
         says.contains("waited 1440 minutes for its parent customer cus_nobody, which never came"),
         "{says}"
     );
+}
+
+async fn a_parent_that_somebody_deleted_comes_back(bridge: Bridge) {
+    let customer = bridge.a_customer("Ada Brandt").await;
+    bridge.deliver().await;
+    bridge.org.delete(CUSTOMER, &customer);
+    bridge.clock.advance(Duration::from_secs(60));
+    let fields = format!(r#"{{"Customer__r":{{"Stripe_Id__c":"{customer}"}}}}"#);
+    bridge.merge(vec![state_of(CHARGE, "ch_1", &fields, &[("customer", &customer)])]).await;
+    bridge.drain_for(Duration::from_secs(60)).await;
+    assert!(bridge.org.record(CHARGE, "ch_1").is_some());
+    assert_eq!(bridge.field(CUSTOMER, &customer, "Name").as_deref(), Some("Ada Brandt"));
+    assert_eq!(bridge.counts().await.done, 2);
+}
+
+async fn what_stopped_the_process_before_is_forgotten_when_records_arrive(mut bridge: Bridge) {
+    bridge.org.reject_object(CUSTOMER, "INVALID_TYPE", "sObject type 'Stripe_Customer__c' is not supported.");
+    bridge.org.fail_next(20, Fault::InvalidGrant);
+    bridge.merge(families(1, 0)).await;
+    bridge.drain_for(Duration::from_secs(3_600)).await;
+    bridge.drain_for(Duration::from_secs(3_600)).await;
+    let stopped: Vec<_> = bridge.stops().await.into_iter().map(|stop| stop.sobject).collect();
+    assert_eq!(stopped, [CUSTOMER]);
+    bridge.restart().await;
+    bridge.org.mend_object(CUSTOMER);
+    bridge.drain_for(Duration::from_secs(600)).await;
+    assert_eq!((bridge.counts().await.done, bridge.stops().await.len()), (1, 0));
 }
 
 async fn a_value_that_makes_its_collection_unreadable_is_found(mut bridge: Bridge) {

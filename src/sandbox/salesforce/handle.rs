@@ -210,6 +210,18 @@ impl Salesforce {
         self.org.state().refused.insert(external_id.to_owned(), (code.to_owned(), message.to_owned()));
     }
 
+    /// A person deletes a record in the org, whatever points to it.
+    ///
+    /// # Panics
+    /// When the org has no such object.
+    pub fn delete(&self, sobject: &str, external_id: &str) {
+        let (at, object) = self.object(sobject);
+        let mut state = self.org.state();
+        if let Some(id) = state.records.table(at).with_external_id(object, external_id).map(|(id, _)| id) {
+            state.records.replace(&self.org.schema, at, id, None);
+        }
+    }
+
     /// Refuses every write to records of this object, as when a field or a permission is missing, until it is mended.
     pub fn reject_object(&self, sobject: &str, code: &str, message: &str) {
         self.org.state().unfit.insert(sobject.to_owned(), (code.to_owned(), message.to_owned()));
