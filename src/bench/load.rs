@@ -38,7 +38,7 @@ impl Answers {
 
 /// Sends all `requests`, which must not be none, and waits for the last answer.
 ///
-/// Errors: an answer other than 200.
+/// Errors: an answer other than 2xx.
 pub(super) async fn send(address: SocketAddr, requests: &Arc<[Vec<u8>]>, pace: Pace) -> io::Result<Answers> {
     let requests = Arc::clone(requests);
     let round = move || {
@@ -100,7 +100,7 @@ async fn converse(
             }
         }
         times.push(sent.elapsed());
-        if !answer.starts_with(b"HTTP/1.1 200 ") {
+        if !answer.starts_with(b"HTTP/1.1 2") {
             return Err(io::Error::other(String::from_utf8_lossy(&answer).into_owned()));
         }
     }

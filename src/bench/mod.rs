@@ -7,6 +7,7 @@
     reason = "the benchmark divides events by seconds; it never sees an amount"
 )]
 
+mod api;
 mod backlog;
 mod database;
 mod deliver;
@@ -59,6 +60,7 @@ enum What {
     Latency,
     Process,
     Deliver,
+    Api,
     Backlog,
     Growth,
     Start,
@@ -71,6 +73,7 @@ impl Row {
             What::Latency,
             What::Process,
             What::Deliver,
+            What::Api,
             What::Backlog,
             What::Growth,
             What::Start,
@@ -110,6 +113,7 @@ pub async fn run(options: &Options, progress: impl Fn(&str)) -> io::Result<Repor
             What::Latency => latency::measure(row.engine, options, told).await?,
             What::Process => process::measure(row.engine, options, told).await?,
             What::Deliver => deliver::measure(row.engine, options, told).await?,
+            What::Api => api::measure(row.engine, options, told).await?,
             What::Backlog => backlog::measure(row.engine, options, told).await?,
             What::Growth => growth::measure(row.engine, options, told).await?,
             What::Start => start::measure(row.engine, options, told).await?,

@@ -11,6 +11,7 @@ use crate::config::{PREFIX, SALESFORCE_API_VERSION};
 use crate::sandbox::keys::Keys;
 use crate::sandbox::salesforce::{self, Salesforce};
 
+pub(super) const STRIPE_KEY: &str = "sk_test_bench";
 pub(super) const WEBHOOK_SECRET: &str = "whsec_bench";
 const CLIENT_ID: &str = "paybridge-bench";
 const USERNAME: &str = "paybridge@bench.example";
@@ -37,9 +38,22 @@ pub(super) struct Service {
 impl Service {
     /// Starts it and waits until it is ready.
     pub(super) async fn start(mode: Mode, database: &Database, org: &Org) -> io::Result<Self> {
+        Self::start_with(mode, database, org, &[]).await
+    }
+
+    /// With settings of its own.
+    pub(super) async fn start_with(
+        mode: Mode,
+        database: &Database,
+        org: &Org,
+        more: &[(&str, String)],
+    ) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(mode).current_dir(&database.directory);
-        command.env_clear().envs(settings(&database.url, org)).stderr(Stdio::piped());
+        command.env_clear().envs(settings(&database.url, org));
+        command
+            .envs(more.iter().map(|(key, value)| (format!("{PREFIX}{key}"), value)))
+            .stderr(Stdio::piped());
         tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
             let mut process = command.spawn()?;
@@ -122,7 +136,7 @@ fn settings(database_url: &str, org: &Org) -> Vec<(String, String)> {
     [
         ("SERVER__BIND", "127.0.0.1:0"),
         ("DATABASE__URL", database_url),
-        ("STRIPE__MAIN__SECRET_KEY", "sk_test_bench"),
+        ("STRIPE__MAIN__SECRET_KEY", STRIPE_KEY),
         ("STRIPE__MAIN__WEBHOOK_SECRETS", WEBHOOK_SECRET),
         ("STRIPE__MAIN__API_BASE", NOWHERE),
         ("SALESFORCE__MAIN__LOGIN_URL", &login_url),

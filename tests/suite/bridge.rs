@@ -473,6 +473,7 @@ pub fn settings(database_url: &str, stripe: &str, org: &str) -> Vec<(String, Str
         ("DELIVERY__MAX_ATTEMPTS", "5"),
         ("API__PATIENCE_MS", "1200"),
         ("API__LEASE_SECONDS", "4"),
+        ("STRIPE__MAIN__REQUESTS_PER_SECOND", "1000"),
     ]
     .map(|(key, value)| (format!("{PREFIX}{key}"), value.to_owned()))
     .to_vec()

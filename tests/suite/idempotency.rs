@@ -27,6 +27,8 @@ each_backend!(
     a_bulk_that_takes_long_goes_on_and_can_be_asked_for,
     a_bulk_is_inside_stripes_limits_and_not_slower_than_they_allow,
     what_is_old_is_forgotten,
+    what_cannot_be_written_down_is_not_asked_of_stripe,
+    a_bulk_is_claimed_item_by_item_by_two_processes_at_once,
 );
 
 fn count(stripe: &Stripe, kind: &str) -> usize {
@@ -228,6 +230,48 @@ async fn what_is_old_is_forgotten(bridge: Bridge) {
     let keys = ["paybridge-createCustomer-001D000000IRFmaIAH".to_owned(), "k".to_owned()];
     let left = bridge.store().read(move |conn| idempotency::find(conn, "main", &keys)).await.unwrap();
     assert_eq!(left.iter().map(|claim| claim.idempotency_key.as_str()).collect::<Vec<_>>(), ["k"]);
+}
+
+async fn what_cannot_be_written_down_is_not_asked_of_stripe(bridge: Bridge) {
+    use diesel::connection::SimpleConnection;
+
+    let caller = bridge.caller().await;
+    let take_away = |conn: &mut paybridge::store::Conn| {
+        let gone = "ALTER TABLE claims RENAME TO no_claims";
+        match conn {
+            paybridge::store::Conn::Sqlite(c) => c.batch_execute(gone)?,
+            paybridge::store::Conn::Postgres(c) => c.batch_execute(gone)?,
+        }
+        Ok(())
+    };
+    bridge.store().write(take_away).await.unwrap();
+    let (status, refused) = caller.post("/v1/customers", &account()).await;
+    assert_eq!((status, &refused["code"]), (503, &json!("storage_unavailable")), "{refused:#}");
+    assert_eq!(refused["retryable"], true);
+    let (status, answer) = caller.post("/v1/customers/bulk", &json!({ "items": [account()] })).await;
+    assert_eq!((status, &answer["results"][0]["problem"]["code"]), (200, &json!("storage_unavailable")));
+    assert!(bridge.stripe.calls().is_empty());
+}
+
+async fn a_bulk_is_claimed_item_by_item_by_two_processes_at_once(bridge: Bridge) {
+    let one = bridge.caller().await;
+    let second = bridge.second().await;
+    let other = one.calling(second.address());
+    // In opposite order, so that each process holds what the other wants.
+    let items: Vec<Value> =
+        (0..40).map(|number| json!({ "idempotencyKey": format!("k{number:02}") })).collect();
+    let turned: Vec<Value> = items.iter().rev().cloned().collect();
+    let (here, there) = (json!({ "items": items }), json!({ "items": turned }));
+    let ((status, here), (other_status, there)) =
+        tokio::join!(one.post("/v1/customers/bulk", &here), other.post("/v1/customers/bulk", &there));
+    assert_eq!((status, other_status), (200, 200), "{here:#} {there:#}");
+    assert_eq!(count(&bridge.stripe, "customer.created"), 40);
+    let results = here["results"].as_array().unwrap().iter().chain(there["results"].as_array().unwrap());
+    for result in results {
+        let busy = result["problem"]["code"] == "idempotency_key_in_use";
+        assert!(result["succeeded"] == true || busy, "{result:#}");
+    }
+    second.stop().await;
 }
 
 /// Killed when Stripe has done the work and we have not written it down.

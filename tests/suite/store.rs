@@ -214,7 +214,7 @@ fn a_database_that_is_not_there_is_an_error_and_not_a_file() {
 
 /// Every query of the daily work finds its rows by an index, however many rows there are.
 #[test]
-fn no_query_of_the_outbox_reads_the_whole_table() {
+fn no_query_of_the_daily_work_reads_a_whole_table() {
     use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
 
     #[derive(QueryableByName)]
@@ -241,6 +241,15 @@ fn no_query_of_the_outbox_reads_the_whole_table() {
             "USING INDEX outbox_due (org=? AND sobject>?)",
         ),
         ("SELECT fields FROM outbox WHERE org = ? AND external_id IN (?, ?)", "(external_id=? AND org=?)"),
+        (
+            "SELECT id FROM claims WHERE state IN ('pending', 'leased') AND due_at <= ? ORDER BY due_at, id LIMIT 10",
+            "USING INDEX claims_due (due_at<?)",
+        ),
+        ("SELECT min(due_at) FROM claims WHERE state IN ('pending', 'leased')", "USING INDEX claims_due"),
+        (
+            "SELECT id FROM claims WHERE idempotency_key IN (?, ?) AND account = ?",
+            "(idempotency_key=? AND account=?)",
+        ),
     ] {
         let plans: Vec<Plan> =
             diesel::sql_query(format!("EXPLAIN QUERY PLAN {query}")).load(&mut conn).unwrap();

@@ -19,7 +19,7 @@ CREATE TABLE claims (
     settled_at      BIGINT,
     UNIQUE (idempotency_key, account)
 );
-CREATE INDEX claims_due ON claims (due_at) WHERE state IN ('leased', 'pending');
+CREATE INDEX claims_due ON claims (due_at) WHERE state IN ('pending', 'leased');
 
 -- Work that outlasted its caller's patience: what to tell who asks for it.
 CREATE TABLE operations (
