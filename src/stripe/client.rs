@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use url::Url;
@@ -18,7 +19,7 @@ use url::Url;
 use super::error::{Error, Failure, Hints, describe, judge};
 use super::form::Form;
 use super::objects::{Customer, List, PaymentIntent, Reference, Subscription};
-use super::request::{Request, Verb};
+use super::request::{MADE, OnlyIn, Request, Verb};
 use crate::config::StripeConfig;
 use crate::metrics;
 
@@ -144,16 +145,79 @@ impl Client {
 
     /// Creates or changes something.
     ///
-    /// A declined payment is [`Error::Rejected`] with status 402 and the id of the payment intent that remains.
+    /// A declined payment is [`Error::Rejected`] with status 402 and the id of the payment intent that remains. Of several
+    /// calls, those that were done stay when a later one fails; the same key does them no second time.
     pub async fn change(&self, request: &Request, idempotency_key: &str) -> Result<Answer, Error> {
+        if let Some(only_in) = &request.only_in {
+            self.check_currency(only_in).await?;
+        }
+        let mut answer = match &request.unless {
+            None => self.call(request, idempotency_key, "").await?,
+            Some(unless) => match self.search(&unless.metadata).await? {
+                Some(found) => found,
+                None => self.call_in_turn(request, &unless.key).await?,
+            },
+        };
+        for (number, next) in request.then.iter().enumerate() {
+            let made: Reference = answer.read()?;
+            answer = self.call(next, &key_of_call(idempotency_key, number + 2), &made.id).await?;
+        }
+        Ok(answer)
+    }
+
+    /// One call; `made` is the id of what the call before made.
+    async fn call(&self, request: &Request, idempotency_key: &str, made: &str) -> Result<Answer, Error> {
         let method = match request.verb {
             Verb::Post => Method::POST,
             Verb::Delete => Method::DELETE,
         };
-        let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
-        let reply = self.send(method, &path, &[], Some((&request.form, idempotency_key))).await?;
+        let path = request.path.iter().map(|part| if part == MADE { made } else { part });
+        let path: Vec<&str> = path.collect();
+        let reply = self.send(method, &path, &[], Some((&request.form, idempotency_key))).await;
+        let reply = reply.map_err(|error| error.of_path_unless(|param| request.form.has(param)))?;
         let replayed = reply.headers.get("idempotent-replayed").is_some_and(|value| value == "true");
         Ok(Answer { object: reply.read()?, replayed, request_id: reply.hints.request_id })
+    }
+
+    /// A call whose key others may be using for the same: waits until they have their answer, which is this call's, too.
+    async fn call_in_turn(&self, request: &Request, key: &str) -> Result<Answer, Error> {
+        let mut wait = Duration::from_millis(50);
+        loop {
+            match self.call(request, key, "").await {
+                Err(error) if error.is_key_in_use() && wait < Duration::from_secs(2) => {
+                    tokio::time::sleep(wait).await;
+                    wait = wait * 3 / 2;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// The customer with this metadata, the oldest if there are several.
+    async fn search(&self, (name, value): &(String, String)) -> Result<Option<Answer>, Error> {
+        let query = [("query", format!("metadata['{name}']:'{value}'")), ("limit", "100".to_owned())];
+        let reply = self.send(Method::GET, &["customers", "search"], &query, None).await?;
+        let found: List<Box<RawValue>> = reply.read()?;
+        let oldest = found.data.into_iter().next_back();
+        Ok(oldest.map(|object| Answer { object, replayed: false, request_id: reply.hints.request_id }))
+    }
+
+    async fn check_currency(&self, only_in: &OnlyIn) -> Result<(), Error> {
+        let there: Priced = self.read(&only_in.object, &only_in.id).await?;
+        if there.currency == only_in.currency {
+            return Ok(());
+        }
+        let (given, actual) = (only_in.currency.to_uppercase(), there.currency.to_uppercase());
+        Err(Error::OtherCurrency { object: only_in.object.clone(), given, actual })
+    }
+
+    /// Any object by its kind, as in the field `object` of an event, and id.
+    ///
+    /// Errors: [`Error::Unaddressable`] for a kind that cannot be read by id, and for a text that is no id.
+    pub async fn read<T: DeserializeOwned>(&self, object: &str, id: &str) -> Result<T, Error> {
+        let path = resource(object).ok_or_else(|| Error::Unaddressable(object.to_owned()))?;
+        let path: Vec<&str> = path.split('/').chain([id]).collect();
+        self.get(&path).await
     }
 
     /// The customer as it is now; a deleted one answers with `deleted`.
@@ -176,10 +240,7 @@ impl Client {
         self.get(&["account"]).await.map(|account: Reference| AccountId(account.id))
     }
 
-    /// Any object by its kind, as in the field `object` of an event (`payment_intent`, `checkout.session`), and id. What
-    /// would have to be read next is expanded.
-    ///
-    /// Errors: [`Error::Unaddressable`] for a kind that cannot be read by id.
+    /// The same, unparsed and dated. What would have to be read next is expanded.
     pub async fn fetch(&self, object: &str, id: &str) -> Result<Fetched, Error> {
         let path = resource(object).ok_or_else(|| Error::Unaddressable(object.to_owned()))?;
         let path: Vec<&str> = path.split('/').chain([id]).collect();
@@ -308,12 +369,7 @@ impl Client {
 
     /// The address of `path` below `/v1`. Every part must look like an id: `..` would be another resource.
     fn address(&self, path: &[&str]) -> Result<Url, Error> {
-        let harmless = |part: &str| {
-            !part.is_empty()
-                && part.len() <= 255
-                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
-        };
-        if let Some(part) = path.iter().find(|part| !harmless(part)) {
+        if let Some(part) = path.iter().find(|part| !is_address(part)) {
             return Err(Error::Unaddressable((*part).to_owned()));
         }
         let mut url = self.base.clone();
@@ -348,6 +404,24 @@ struct KeyedObject {
 #[derive(Deserialize)]
 struct KeyedRequest {
     idempotency_key: Option<String>,
+}
+
+/// Whether a text can be a part of an address at Stripe, as every id is.
+pub fn is_address(text: &str) -> bool {
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=255).contains(&text.len()) && text.bytes().all(harmless)
+}
+
+/// The key of a further call of the same intention. Stripe takes at most 255 characters.
+fn key_of_call(key: &str, number: usize) -> String {
+    let long = key.len() > 240;
+    if long { format!("{}-{number}", hex::encode(Sha256::digest(key))) } else { format!("{key}-{number}") }
+}
+
+/// What has a price.
+#[derive(Deserialize)]
+struct Priced {
+    currency: String,
 }
 
 struct Reply {

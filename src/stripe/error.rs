@@ -42,6 +42,16 @@ pub enum Error {
         /// `req_…`
         request_id: Option<String>,
     },
+    /// An amount was given in another currency than the object has; nothing was sent.
+    #[error("the {object} is in {actual}, not in {given}")]
+    OtherCurrency {
+        /// The kind of object.
+        object: String,
+        /// Upper-case code.
+        given: String,
+        /// Upper-case code.
+        actual: String,
+    },
     /// Not something that has an address at Stripe: an unknown kind of object, or a text that is no id.
     #[error("there is no address at Stripe for `{0}`")]
     Unaddressable(String),
@@ -81,6 +91,8 @@ pub struct Rejection {
     pub message: String,
     /// The payment intent that was created although the payment failed.
     pub payment_intent: Option<String>,
+    /// Whether what does not exist is what the address names, and not something the request refers to.
+    pub of_path: bool,
     /// What Stripe itself says about repeating.
     pub should_retry: Option<bool>,
     /// `req_…`
@@ -99,7 +111,7 @@ impl Error {
             }
             Self::RateLimited { .. } => true,
             Self::Unreachable { should_retry, .. } => should_retry.unwrap_or(true),
-            Self::Unreadable { .. } | Self::Unaddressable(_) => false,
+            Self::Unreadable { .. } | Self::OtherCurrency { .. } | Self::Unaddressable(_) => false,
         }
     }
 
@@ -110,8 +122,24 @@ impl Error {
             Self::RateLimited { .. } => "rate_limited",
             Self::Unreachable { .. } => "unreachable",
             Self::Unreadable { .. } => "unreadable",
+            Self::OtherCurrency { .. } => "other_currency",
             Self::Unaddressable(_) => "unaddressable",
         }
+    }
+
+    /// Marks a 404 as one of the address, unless the parameter it names was sent.
+    pub(super) fn of_path_unless(mut self, sent: impl Fn(&str) -> bool) -> Self {
+        if let Self::Rejected(rejection) = &mut self {
+            let sent = rejection.param.as_deref().is_some_and(sent);
+            rejection.of_path = rejection.status == 404 && !sent;
+        }
+        self
+    }
+
+    /// Whether another request with the same idempotency key is running.
+    pub fn is_key_in_use(&self) -> bool {
+        matches!(self, Self::Rejected(rejection)
+            if rejection.status == 409 && rejection.code.as_deref() == Some("idempotency_key_in_use"))
     }
 
     /// Stripe's name of the request, to look it up in the Dashboard.
@@ -121,7 +149,7 @@ impl Error {
             Self::RateLimited { request_id, .. }
             | Self::Unreachable { request_id, .. }
             | Self::Unreadable { request_id, .. } => request_id.as_deref(),
-            Self::Unaddressable(_) => None,
+            Self::OtherCurrency { .. } | Self::Unaddressable(_) => None,
         }
     }
 }
@@ -180,6 +208,7 @@ pub(super) fn judge(status: u16, body: &[u8], hints: Hints, changes: bool) -> Er
         param: body.param,
         message: body.message,
         payment_intent: body.payment_intent.map(|reference| reference.id),
+        of_path: false,
         should_retry,
         request_id,
     }))

@@ -44,6 +44,12 @@ impl Form {
         numbered.fold(self, |form, (number, item)| form.nest(&format!("{name}[{number}]"), item))
     }
 
+    /// Adds each text below `name` and its number.
+    pub(super) fn words(self, name: &str, words: &[String]) -> Self {
+        let numbered = words.iter().enumerate();
+        numbered.fold(self, |form, (number, word)| form.set(&format!("{name}[{number}]"), word))
+    }
+
     /// Adds key-value pairs below `name`.
     pub(super) fn map<'a>(
         self,
@@ -52,6 +58,13 @@ impl Form {
     ) -> Self {
         let inner = pairs.into_iter().fold(Self::new(), |form, (key, value)| form.set(key, value));
         self.nest(name, inner)
+    }
+
+    /// Whether there is a field of this name, or below it.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let begins =
+            |key: &str| key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('['));
+        self.fields.iter().any(|(key, _)| begins(key))
     }
 
     /// The fields of a body that [`Form::encode`] wrote.

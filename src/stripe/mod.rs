@@ -12,10 +12,7 @@ mod request;
 mod requests;
 mod status;
 
-pub use client::{AccountId, Answer, BalanceTransactions, Client, Fetched, Listed, Page};
+pub use client::{AccountId, Answer, BalanceTransactions, Client, Fetched, Listed, Page, is_address};
 pub use error::{Error, Failure, Rejection};
 pub use request::Request;
-pub use requests::{
-    CaptureMethod, CollectionMethod, CreateCustomer, CreatePaymentIntent, CreateSubscription, Interval,
-    NewItem, NewPrice, PaymentBehavior,
-};
+pub use requests::*;

@@ -5,12 +5,21 @@
 //! optional is an `Option` here.
 //! Source: Stripe's OpenAPI description, version 2026-10-28.endive, schemas of the same names.
 
+mod billing;
+mod catalog;
+mod checkout;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
 pub use super::expandable::{Expandable, Identified, Reference};
+pub use billing::{
+    Invoice, InvoiceLine, InvoiceParent, PhaseItem, Schedule, SchedulePhase, SubscriptionDetails,
+};
+pub use catalog::Product;
+pub use checkout::{CheckoutSession, CompletedSessions, PaymentLink, Restrictions};
 
 /// Key-value pairs that users attach to objects.
 pub type Metadata = BTreeMap<String, String>;
@@ -56,6 +65,8 @@ pub struct Customer {
     pub phone: Option<String>,
     /// Free text of the user.
     pub description: Option<String>,
+    /// How invoices are made and paid.
+    pub invoice_settings: Option<InvoiceSettings>,
     /// What the customer owes (positive) or has as credit (negative) for coming invoices; minor units.
     pub balance: Option<i64>,
     /// Currency of recurring payments, lower case.
@@ -72,6 +83,13 @@ pub struct Customer {
     /// Key-value pairs.
     #[serde(default, deserialize_with = "null_as_default")]
     pub metadata: Metadata,
+}
+
+/// How a customer's invoices are made and paid.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct InvoiceSettings {
+    /// What they are paid with.
+    pub default_payment_method: Option<Expandable<Reference>>,
 }
 
 /// The intention to collect an amount, and how far it got.
@@ -266,6 +284,8 @@ pub struct Refund {
     pub reason: Option<String>,
     /// Why it failed, possibly weeks after it succeeded.
     pub failure_reason: Option<String>,
+    /// Its effect on the balance.
+    pub balance_transaction: Option<Expandable<BalanceTransaction>>,
     /// When it was created.
     pub created: i64,
     /// Key-value pairs.
@@ -290,8 +310,18 @@ pub struct Subscription {
     /// Whether it ends with the current period.
     #[serde(default)]
     pub cancel_at_period_end: bool,
+    /// When it ends, if an end was asked for.
+    pub cancel_at: Option<i64>,
     /// When it was cancelled, or when the end was asked for.
     pub canceled_at: Option<i64>,
+    /// How its invoices are treated while their collection rests.
+    pub pause_collection: Option<PauseCollection>,
+    /// The schedule it is managed by.
+    pub schedule: Option<Expandable<Reference>>,
+    /// Days to pay an invoice, with the collection method `send_invoice`.
+    pub days_until_due: Option<i64>,
+    /// Free text.
+    pub description: Option<String>,
     /// `charge_automatically` or `send_invoice`.
     pub collection_method: String,
     /// The newest invoice.
@@ -305,6 +335,15 @@ pub struct Subscription {
     /// Key-value pairs.
     #[serde(default, deserialize_with = "null_as_default")]
     pub metadata: Metadata,
+}
+
+/// A collection that rests.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct PauseCollection {
+    /// `keep_as_draft`, `mark_uncollectible`, `void`, or a later invention.
+    pub behavior: String,
+    /// When it ends by itself.
+    pub resumes_at: Option<i64>,
 }
 
 /// One product in a subscription.
@@ -335,6 +374,21 @@ pub struct Price {
     pub currency: String,
     /// How often it is charged; absent for single payments.
     pub recurring: Option<Recurring>,
+    /// Whether it is sold.
+    pub active: bool,
+    /// A name that the payer does not see.
+    pub nickname: Option<String>,
+    /// A name to find it by.
+    pub lookup_key: Option<String>,
+    /// `exclusive`, `inclusive`, `unspecified`, or a later invention.
+    pub tax_behavior: Option<String>,
+    /// When it was created.
+    pub created: i64,
+    /// Whether it is real money.
+    pub livemode: bool,
+    /// Key-value pairs.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub metadata: Metadata,
 }
 
 /// How often a price is charged.
@@ -351,6 +405,7 @@ macro_rules! identified {
 }
 
 identified!(Reference, Customer, PaymentIntent, Charge, BalanceTransaction, Refund, Subscription, Price);
+identified!(CheckoutSession, Invoice, PaymentLink, Product, Schedule);
 
 /// Reads an absent and a null field alike.
 fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {

@@ -1,8 +1,8 @@
-//! What we ask Stripe to create, and the form fields it becomes.
+//! What we ask of Stripe, and the form fields it becomes. Customers, payments and subscriptions are here, the rest below.
 
 use super::form::Form;
 use super::objects::Metadata;
-use super::request::Request;
+use super::request::{MADE, Request};
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
@@ -18,6 +18,21 @@ macro_rules! words {
         }
     };
 }
+
+mod billing;
+mod catalog;
+mod changes;
+mod checkout;
+
+pub use billing::{CreateInvoice, CreateSchedule, InvoiceLine, ScheduleEnd, Term};
+pub use catalog::{CreatePrice, CreateProduct, TaxBehavior, archive_price, archive_product};
+pub use changes::{
+    ChangeItem, ChangeItems, ConfirmPaymentIntent, CreateRefund, Pause, PayInvoice, Proration,
+    cancel_at_period_end, cancel_payment_intent, cancel_schedule, cancel_subscription,
+    capture_payment_intent, deactivate_payment_link, expire_checkout_session, finalize_invoice,
+    pause_subscription, release_schedule, resume_collection, resume_subscription, send_invoice, void_invoice,
+};
+pub use checkout::{CheckoutMode, CreateCheckoutSession, CreatePaymentLink, Sale};
 
 words! {
     /// When the money is taken.
@@ -52,6 +67,18 @@ words! {
 }
 
 words! {
+    /// What happens when a trial ends and the customer has nothing to pay with.
+    TrialEnd {
+        /// The subscription ends.
+        Cancel = "cancel",
+        /// An invoice is made, and stays unpaid.
+        CreateInvoice = "create_invoice",
+        /// The subscription is paused.
+        Pause = "pause",
+    }
+}
+
+words! {
     /// How often a price is charged.
     Interval {
         /// Every day.
@@ -76,8 +103,41 @@ pub struct CreateCustomer {
     pub phone: Option<String>,
     /// Free text.
     pub description: Option<String>,
+    /// Where the customer is.
+    pub address: Option<Address>,
+    /// `pm_…`, with which invoices are paid unless they say otherwise.
+    pub default_payment_method: Option<String>,
     /// At most 50 keys.
     pub metadata: Metadata,
+}
+
+/// A postal address. An update replaces it as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct Address {
+    /// Street and number.
+    pub line1: Option<String>,
+    /// What the street does not say.
+    pub line2: Option<String>,
+    /// City.
+    pub city: Option<String>,
+    /// State or province.
+    pub state: Option<String>,
+    /// Postal code.
+    pub postal_code: Option<String>,
+    /// Two-letter code.
+    pub country: Option<String>,
+}
+
+impl Address {
+    fn form(&self) -> Form {
+        Form::new()
+            .set_some("line1", self.line1.as_ref())
+            .set_some("line2", self.line2.as_ref())
+            .set_some("city", self.city.as_ref())
+            .set_some("state", self.state.as_ref())
+            .set_some("postal_code", self.postal_code.as_ref())
+            .set_some("country", self.country.as_ref())
+    }
 }
 
 impl CreateCustomer {
@@ -86,12 +146,31 @@ impl CreateCustomer {
         Request::post(&["customers"], self.form())
     }
 
+    /// The request that sets the same fields of a customer that exists; what is `None` stays.
+    pub fn update(&self, id: &str) -> Request {
+        Request::post(&["customers", id], self.form())
+    }
+
+    /// The request that sets the fields of the one customer of a Salesforce record, and makes that customer if there is none.
+    ///
+    /// It is made with nothing but its record, so that those who ask at the same time ask for the same.
+    pub fn request_for_record(&self, object: &str, record_id: &str) -> Request {
+        let names = [("sf_object", object), ("sf_record_id", record_id)];
+        let metadata = names.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Self { metadata, ..Self::default() }
+            .request()
+            .unless_found(("sf_record_id", record_id), format!("paybridge-customer-of-{record_id}"))
+            .then(Request::post(&["customers", MADE], self.form()))
+    }
+
     fn form(&self) -> Form {
         Form::new()
             .set_some("email", self.email.as_ref())
             .set_some("name", self.name.as_ref())
             .set_some("phone", self.phone.as_ref())
             .set_some("description", self.description.as_ref())
+            .nest("address", self.address.as_ref().map(Address::form).unwrap_or_default())
+            .set_some("invoice_settings[default_payment_method]", self.default_payment_method.as_ref())
             .map("metadata", &self.metadata)
     }
 }
@@ -113,6 +192,12 @@ pub struct CreatePaymentIntent {
     pub off_session: bool,
     /// When the money is taken.
     pub capture_method: CaptureMethod,
+    /// Ways of paying to offer, like `card`; those of the account's settings if empty.
+    pub allowed_types: Vec<String>,
+    /// Ways of paying not to offer.
+    pub excluded_types: Vec<String>,
+    /// Whether the customer can be charged with the same payment method later, without being there.
+    pub save_for_later: bool,
     /// Free text.
     pub description: Option<String>,
     /// Where Stripe sends the receipt.
@@ -133,13 +218,21 @@ impl CreatePaymentIntent {
         // `payment_method_types` left the API with 2026-09-30. Confirming without a place to return to is only allowed
         // when ways of paying that redirect are ruled out.
         let redirects = (self.confirm && self.return_url.is_none()).then_some("never");
-        let automatic = Form::new().set("enabled", true).set_some("allow_redirects", redirects);
+        // Whoever names ways of paying does not want those of the account's settings.
+        let automatic = if self.allowed_types.is_empty() {
+            Form::new().set("enabled", true).set_some("allow_redirects", redirects)
+        } else {
+            Form::new()
+        };
         Form::new()
             .set("amount", self.amount)
             .set("currency", self.currency.to_ascii_lowercase())
             .set_some("customer", self.customer.as_ref())
             .set_some("payment_method", self.payment_method.as_ref())
             .nest("automatic_payment_methods", automatic)
+            .words("allowed_payment_method_types", &self.allowed_types)
+            .words("excluded_payment_method_types", &self.excluded_types)
+            .set_some("setup_future_usage", self.save_for_later.then_some("off_session"))
             .set_some("confirm", self.confirm.then_some(true))
             .set_some("off_session", (self.confirm && self.off_session).then_some(true))
             .set("capture_method", self.capture_method.word())
@@ -167,6 +260,10 @@ pub struct CreateSubscription {
     pub default_payment_method: Option<String>,
     /// When the first payment does not succeed; Stripe's default if absent.
     pub payment_behavior: Option<PaymentBehavior>,
+    /// When a trial ends and there is nothing to pay with; Stripe's default if absent.
+    pub trial_end_behavior: Option<TrialEnd>,
+    /// Free text, seen by the customer.
+    pub description: Option<String>,
     /// At most 50 keys.
     pub metadata: Metadata,
 }
@@ -185,19 +282,41 @@ pub struct NewItem {
 pub enum NewPrice {
     /// `price_…`
     Existing(String),
-    /// A price for an existing product; Stripe takes no product name here.
+    /// A price made on the way.
     Inline {
         /// Minor units.
         unit_amount: i64,
         /// Code in any case.
         currency: String,
-        /// `prod_…`
-        product: String,
-        /// How often it is charged.
-        interval: Interval,
-        /// Every so many intervals.
-        interval_count: i64,
+        /// What it is the price of.
+        product: PricedProduct,
+        /// How often it is charged; once if absent.
+        recurring: Option<Recurrence>,
     },
+}
+
+/// What a price made on the way is the price of.
+#[derive(Clone, Debug)]
+pub enum PricedProduct {
+    /// `prod_…`
+    Existing(String),
+    /// One that is made as well. Subscriptions and schedules do not take it.
+    Named(String),
+}
+
+/// How often a price is charged.
+#[derive(Clone, Copy, Debug)]
+pub struct Recurrence {
+    /// Every such interval,
+    pub interval: Interval,
+    /// or every so many of them.
+    pub count: i64,
+}
+
+impl Recurrence {
+    fn form(self) -> Form {
+        Form::new().set("interval", self.interval.word()).set("interval_count", self.count)
+    }
 }
 
 impl CreateSubscription {
@@ -215,25 +334,37 @@ impl CreateSubscription {
             .set_some("days_until_due", self.days_until_due)
             .set_some("default_payment_method", self.default_payment_method.as_ref())
             .set_some("payment_behavior", self.payment_behavior.map(PaymentBehavior::word))
+            .set_some(
+                "trial_settings[end_behavior][missing_payment_method]",
+                self.trial_end_behavior.map(TrialEnd::word),
+            )
+            .set_some("description", self.description.as_ref())
             .map("metadata", &self.metadata)
     }
 }
 
 impl NewItem {
     fn form(&self) -> Form {
-        let form = match &self.price {
-            NewPrice::Existing(id) => Form::new().set("price", id),
-            NewPrice::Inline { unit_amount, currency, product, interval, interval_count } => {
-                let recurring =
-                    Form::new().set("interval", interval.word()).set("interval_count", interval_count);
-                let price = Form::new()
-                    .set("currency", currency.to_ascii_lowercase())
-                    .set("product", product)
-                    .nest("recurring", recurring)
+        self.price.form().set_some("quantity", self.quantity)
+    }
+}
+
+impl NewPrice {
+    /// `price` or `price_data`.
+    fn form(&self) -> Form {
+        match self {
+            Self::Existing(id) => Form::new().set("price", id),
+            Self::Inline { unit_amount, currency, product, recurring } => {
+                let price = Form::new().set("currency", currency.to_ascii_lowercase());
+                let price = match product {
+                    PricedProduct::Existing(id) => price.set("product", id),
+                    PricedProduct::Named(name) => price.nest("product_data", Form::new().set("name", name)),
+                };
+                let price = price
+                    .nest("recurring", recurring.map(Recurrence::form).unwrap_or_default())
                     .set("unit_amount", unit_amount);
                 Form::new().nest("price_data", price)
             }
-        };
-        form.set_some("quantity", self.quantity)
+        }
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! An unknown status has no word: Stripe adds statuses, and a wrong one is worse than none.
 
-use super::objects::{Customer, PaymentIntent, Subscription};
+use super::objects::{
+    CheckoutSession, Customer, Invoice, PaymentIntent, PaymentLink, Price, Product, Refund, Schedule,
+    Subscription,
+};
 
 impl Customer {
     /// Active, Delinquent or Deleted.
@@ -46,5 +49,83 @@ impl Subscription {
             "canceled" => "Canceled",
             _ => return None,
         })
+    }
+}
+
+impl CheckoutSession {
+    /// Open, Pending, Completed or Expired.
+    ///
+    /// The page is done with before a bank has paid; whether that failed, only the event says, and the payment intent.
+    pub fn plain_status(&self) -> Option<&'static str> {
+        Some(match (self.status.as_deref()?, self.payment_status.as_str()) {
+            ("open", _) => "Open",
+            ("complete", "paid" | "no_payment_required") => "Completed",
+            ("complete", "unpaid") => "Pending",
+            ("expired", _) => "Expired",
+            _ => return None,
+        })
+    }
+}
+
+impl Invoice {
+    /// Draft, Open, Paid, Void or Uncollectible.
+    pub fn plain_status(&self) -> Option<&'static str> {
+        Some(match self.status.as_deref()? {
+            "draft" => "Draft",
+            "open" => "Open",
+            "paid" => "Paid",
+            "void" => "Void",
+            "uncollectible" => "Uncollectible",
+            _ => return None,
+        })
+    }
+}
+
+impl Refund {
+    /// Pending, Action Required, Completed, Failed or Canceled.
+    pub fn plain_status(&self) -> Option<&'static str> {
+        Some(match self.status.as_deref()? {
+            "pending" => "Pending",
+            "requires_action" => "Action Required",
+            "succeeded" => "Completed",
+            "failed" => "Failed",
+            "canceled" => "Canceled",
+            _ => return None,
+        })
+    }
+}
+
+impl Schedule {
+    /// Not Started, Active, Completed, Released or Canceled.
+    pub fn plain_status(&self) -> Option<&'static str> {
+        Some(match self.status.as_str() {
+            "not_started" => "Not Started",
+            "active" => "Active",
+            "completed" => "Completed",
+            "released" => "Released",
+            "canceled" => "Canceled",
+            _ => return None,
+        })
+    }
+}
+
+impl PaymentLink {
+    /// Active or Inactive.
+    pub fn plain_status(&self) -> &'static str {
+        if self.active { "Active" } else { "Inactive" }
+    }
+}
+
+impl Product {
+    /// Active or Archived.
+    pub fn plain_status(&self) -> &'static str {
+        if self.active { "Active" } else { "Archived" }
+    }
+}
+
+impl Price {
+    /// Active or Archived.
+    pub fn plain_status(&self) -> &'static str {
+        if self.active { "Active" } else { "Archived" }
     }
 }

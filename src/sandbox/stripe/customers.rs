@@ -90,6 +90,27 @@ pub(super) fn list(state: &State, form: &Form) -> Answer {
     lists::page("customer", "/v1/customers", customers, form)
 }
 
+/// `GET /v1/customers/search`: by one metadata value, the newest first. What is younger than a minute is not found.
+///
+/// Source: docs.stripe.com/search — data is searchable in less than a minute under normal conditions.
+pub(super) fn search(state: &State, form: &Form) -> Answer {
+    form.check(&[&[("query", Kind::Word), ("limit", Kind::Int), ("page", Kind::Word)]])?;
+    form.require(&["query"])?;
+    let query = form.word("query").unwrap_or_default();
+    let unknown =
+        || Refusal::invalid(format!("We were unable to parse your search query: {query}")).param("query");
+    let wanted = query.strip_prefix("metadata['").and_then(|rest| rest.strip_suffix('\''));
+    let (key, value) = wanted.and_then(|rest| rest.split_once("']:'")).ok_or_else(unknown)?;
+    let found = state.all("customer").rev().filter(|customer| {
+        customer["metadata"][key] == value && super::state::int(customer, "created") + 60 <= state.now
+    });
+    let data: Vec<Value> = found.cloned().collect();
+    Ok(json!({
+        "object": "search_result", "data": data, "has_more": false, "next_page": null,
+        "url": "/v1/customers/search",
+    }))
+}
+
 fn fill(state: &State, form: &Form, customer: &mut Value, id: Option<&str>) -> Result<(), Refusal> {
     if let Some(email) = form.word("email")
         && (!email.contains('@') || email.chars().count() > 512)

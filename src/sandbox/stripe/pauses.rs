@@ -26,7 +26,7 @@ pub(super) fn pause(state: &mut State, id: &str, form: &Form) -> Answer {
     }
     subscription["status"] = json!("paused");
     subscription["status_details"] = json!({
-        "paused": { "subscription": null, "transitioned_at": state.now, "type": "subscription" }
+        "paused": { "subscription": { "type": "pause_requested" }, "transitioned_at": state.now, "type": "subscription" }
     });
     state.save("customer.subscription.paused", subscription.clone());
     Ok(subscription)

@@ -47,6 +47,7 @@ pub(super) fn route(state: &mut State, method: &str, path: &str, form: &Form) ->
 
         ("POST", ["customers"]) => customers::create(state, form),
         ("GET", ["customers"]) => customers::list(state, form),
+        ("GET", ["customers", "search"]) => customers::search(state, form),
         ("GET", ["customers", id]) => customers::get(state, id, form),
         ("POST", ["customers", id]) => customers::update(state, id, form),
         ("DELETE", ["customers", id]) => customers::delete(state, id, form),
