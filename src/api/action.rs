@@ -29,6 +29,8 @@ pub(super) trait Action {
     const OBJECT: &'static str;
     /// What success is answered with: 201, or 200 for a change.
     const STATUS: StatusCode = StatusCode::CREATED;
+    /// Whether it changes an object that the path names; then there may be no body.
+    const CHANGES: bool = false;
     /// The field of the answer with a page to send somebody to; told in bulk answers as `url`.
     const URL: &'static str = "url";
     /// What Stripe answers.
@@ -52,6 +54,7 @@ pub(super) struct Kind {
     pub(super) name: &'static str,
     pub(super) object: &'static str,
     pub(super) status: StatusCode,
+    pub(super) changes: bool,
     pub(super) url: &'static str,
     pub(super) read: fn(&mut Fields, &Head) -> Option<(stripe::Request, Key)>,
     /// Makes the answer of what Stripe said.
@@ -70,6 +73,7 @@ impl Kind {
             name: A::NAME,
             object: A::OBJECT,
             status: A::STATUS,
+            changes: A::CHANGES,
             url: A::URL,
             read: A::read,
             answer: answer::<A>,
@@ -114,7 +118,6 @@ impl Head {
     }
 
     /// A part of the path, like `paymentIntentId`; empty when the path has none of that name.
-    #[expect(dead_code, reason = "for actions on an object that exists; those here so far create")]
     pub(super) fn path(&self, name: &str) -> &str {
         self.path.iter().find(|(other, _)| other == name).map_or("", |(_, part)| part)
     }

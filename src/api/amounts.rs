@@ -22,22 +22,37 @@ pub(super) const AMOUNT: AmountNames =
 pub(super) const UNIT_AMOUNT: AmountNames =
     AmountNames { major: "unitAmount", minor: "unitAmountMinor", currency: "currencyCode" };
 
+/// 18 digits.
+pub(super) const MOST: i64 = 999_999_999_999_999_999;
+
 /// The amount that the fields say, if nothing is wrong with them; `least` minor units or more.
 pub(super) fn read(fields: &mut Fields, names: &AmountNames, least: i64) -> Option<Money> {
+    let currency = read_currency(fields, names.currency);
+    read_in(fields, names, currency, least)
+}
+
+/// The currency that a field names; it has to.
+pub(super) fn read_currency(fields: &mut Fields, name: &'static str) -> Option<Currency> {
+    let Some(code) = fields.text(name, 3, "USD") else {
+        if !fields.has_fault(name) {
+            fields.missing(name, "a three-letter ISO currency code", "USD");
+        }
+        return None;
+    };
+    let refuse = |error: money::Error| fields.fault(name, error.to_string(), None, Some("USD"));
+    Currency::parse(&code).map_err(refuse).ok()
+}
+
+/// The amount that the fields say in a currency that is known from elsewhere.
+pub(super) fn read_in(
+    fields: &mut Fields,
+    names: &AmountNames,
+    currency: Option<Currency>,
+    least: i64,
+) -> Option<Money> {
     let major = fields.raw(names.major);
     let minor_given = fields.peek(names.minor);
-    let minor = fields.whole(names.minor, least..=999_999_999_999_999_999);
-    let code = fields.text(names.currency, 3, "USD");
-    let currency = match &code {
-        None if fields.has_fault(names.currency) => None,
-        None => {
-            fields.missing(names.currency, "a three-letter ISO currency code", "USD");
-            None
-        }
-        Some(code) => Currency::parse(code)
-            .map_err(|error| fields.fault(names.currency, error.to_string(), None, Some("USD")))
-            .ok(),
-    };
+    let minor = fields.whole(names.minor, least..=MOST);
     let amount = match (major, minor_given) {
         (None, false) => {
             fields.missing(names.major, "a decimal amount in major units", "129.90");
@@ -67,9 +82,40 @@ pub(super) fn read(fields: &mut Fields, names: &AmountNames, least: i64) -> Opti
     if amount.minor() >= least {
         return Some(amount);
     }
-    let expected = if least > 0 { "an amount above zero" } else { "an amount of zero or more" };
+    let expected = match least {
+        1.. => "an amount above zero",
+        0 => "an amount of zero or more",
+        _ => "an amount of at most 18 digits",
+    };
     fields.fault(name, format!("is {}", amount.major()), Some(expected), Some("129.90"));
     None
+}
+
+/// A part of an amount that Stripe knows, in its currency.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The part; all of it if absent.
+    pub(super) minor: Option<i64>,
+    /// The currency that the caller has in mind, upper case. Needed with an amount in major units only.
+    pub(super) currency: Option<String>,
+}
+
+/// Reads an amount that may be left out.
+pub(super) fn read_part(fields: &mut Fields, names: &AmountNames) -> Part {
+    if fields.peek(names.major) || (fields.peek(names.minor) && fields.peek(names.currency)) {
+        let amount = read(fields, names, 1);
+        let currency = amount.map(|amount| amount.currency().code().to_owned());
+        return Part { minor: amount.map(|amount| amount.minor()), currency };
+    }
+    fields.know(&[names.major]);
+    let minor = fields.whole(names.minor, 1..=MOST);
+    let currency = if fields.peek(names.currency) {
+        read_currency(fields, names.currency)
+    } else {
+        fields.know(&[names.currency]);
+        None
+    };
+    Part { minor, currency: currency.map(|currency| currency.code().to_owned()) }
 }
 
 /// The exact decimal of a JSON number or of decimal text; `None` for anything else, also for what cannot be held exactly.

@@ -7,8 +7,6 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::problem::{Code, Problem};
@@ -124,7 +122,33 @@ pub(super) async fn in_time(
     }
 }
 
-/// Seconds since 1970 as RFC 3339.
-pub(super) fn timestamp(seconds: i64) -> Option<String> {
-    OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(&Rfc3339).ok()
+/// Defines an answer: its own fields, and those that every object has.
+macro_rules! answer_body {
+    ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $field:ident: $kind:ty,)* }) => {
+        $(#[$outer])*
+        #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub(super) struct $name {
+            $($(#[$inner])* $field: $kind,)*
+            /// Notes, the links to Salesforce records among them.
+            metadata: Vec<$crate::api::metadata::MetadataEntry>,
+            /// Names this request in the service's log.
+            #[schema(example = "01a0a1b2-5c60-7cc2-a1f4-0c0b6d1c9a11")]
+            request_id: String,
+            /// The key the request travelled under; absent when an object was only read.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            #[schema(nullable = false, example = "invoice-4711-deposit")]
+            idempotency_key: Option<String>,
+            /// Whether this is the answer of an earlier call with the same key, and nothing was done now.
+            #[schema(example = false)]
+            idempotency_replayed: bool,
+        }
+
+        impl $crate::api::reading::Named for $name {
+            fn name(&mut self, request_id: String) {
+                self.request_id = request_id;
+            }
+        }
+    };
 }
+pub(super) use answer_body;

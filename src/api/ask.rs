@@ -118,7 +118,7 @@ fn judge(error: &stripe::Error) -> Verdict {
             Verdict::Unknown { again: *should_retry != Some(false) }
         }
         stripe::Error::Unreadable { .. } => Verdict::Unknown { again: false },
-        stripe::Error::Unaddressable(_) => Verdict::Refused,
+        stripe::Error::OtherCurrency { .. } | stripe::Error::Unaddressable(_) => Verdict::Refused,
     }
 }
 
@@ -179,6 +179,7 @@ mod tests {
             param: None,
             message: String::new(),
             payment_intent: None,
+            of_path: false,
             should_retry: None,
             request_id: None,
         }))

@@ -24,8 +24,15 @@ fn every_field_that_is_read_is_described() {
             (schema_of(kind.name), read(&|fields| drop((kind.read)(fields, &action::Head::default()))))
         })
         .collect();
-    bodies
-        .push(("SubscriptionItemRequest".to_owned(), read(&|fields| drop(subscriptions::read_item(fields)))));
+    for (schema, known) in [
+        ("SubscriptionItemRequest", read(&|fields| drop(subscriptions::read_item(fields)))),
+        ("SubscriptionItemChangeRequest", read(&|fields| drop(subscriptions::read_change(fields)))),
+        ("SubscriptionTermRequest", read(&|fields| drop(subscription_schedules::read_term(fields)))),
+        ("LineItemRequest", read(&|fields| drop(sales::read_line(fields)))),
+        ("InvoiceItemRequest", read(&|fields| drop(invoices::read_item(fields, None)))),
+    ] {
+        bodies.push((schema.to_owned(), known));
+    }
     let replay = read(&|fields| drop(ops::requests::read_replay(fields, |_| None)));
     bodies.push((schema_of("replayDeadLetters"), replay));
     let discard = read(&|fields| drop(ops::requests::read_reason(fields)));

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::moments;
 use super::problem::{Code, FieldProblem, Problem};
 
 /// So many members of one object are looked at; far more than any request has.
@@ -202,6 +203,41 @@ impl Fields {
             self.fault(name, format!("is `{}`", excerpt(&text)), Some(&expected), Some(example));
         }
         found.map(|(_, value)| *value)
+    }
+
+    /// A list of at most `most` words, like `card`, each in Stripe's spelling.
+    pub(super) fn words(&mut self, name: &'static str, most: usize, example: &str) -> Vec<String> {
+        let Some(words) = self.typed::<Vec<String>>(name, "a list of texts", &format!("[\"{example}\"]"))
+        else {
+            return Vec::new();
+        };
+        let legal = |word: &String| {
+            (1..=60).contains(&word.len())
+                && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        if words.len() > most {
+            let expected = format!("at most {most}");
+            self.fault(name, format!("has {} elements", words.len()), Some(&expected), None);
+        } else if let Some(at) = words.iter().position(|word| !legal(word)) {
+            let problem = format!("`{}` is not such a word", excerpt(&words[at]));
+            self.fault(&format!("{name}[{at}]"), problem, Some("a word like those of Stripe"), Some(example));
+        } else {
+            return words;
+        }
+        Vec::new()
+    }
+
+    /// A point in time, as seconds since 1970: `2027-01-31T09:00:00Z`, as Apex and Flow write it (`+0000`), or a date, which
+    /// is its midnight in UTC.
+    pub(super) fn moment(&mut self, name: &'static str) -> Option<i64> {
+        let example = "2027-01-31T09:00:00Z";
+        let text = self.text(name, 40, example)?;
+        let moment = moments::parse(text.trim());
+        if moment.is_none() {
+            let problem = format!("`{}` is not a point in time", excerpt(&text));
+            self.fault(name, problem, Some("a date and time with its offset"), Some(example));
+        }
+        moment
     }
 
     /// A list of at most `most` elements, as they were sent.

@@ -9,24 +9,35 @@ mod answer;
 mod ask;
 mod auth;
 mod bulk;
+mod checkout_sessions;
 #[cfg(test)]
 mod contract;
 mod customers;
 mod fields;
 mod health;
 mod idempotency;
+mod invoices;
+mod items;
 mod links;
 mod metadata;
+mod moments;
 mod oauth;
 mod openapi;
 mod operations;
 mod pace;
 mod payment_intents;
+mod payment_links;
 mod pipeline;
+mod prices;
 mod problem;
+mod products;
+mod reading;
+mod refunds;
 mod request;
 mod resolve;
+mod sales;
 mod stripe_fields;
+mod subscription_schedules;
 mod subscriptions;
 
 use std::collections::BTreeMap;
@@ -125,8 +136,19 @@ impl ApiState {
 struct Contract;
 
 /// What callers can create, change and read. A new resource is a file of its own and a line here; see `action.rs`.
-const RESOURCES: [Resource; 4] =
-    [customers::RESOURCE, payment_intents::RESOURCE, subscriptions::RESOURCE, operations::RESOURCE];
+const RESOURCES: [Resource; 11] = [
+    customers::RESOURCE,
+    payment_intents::RESOURCE,
+    refunds::RESOURCE,
+    checkout_sessions::RESOURCE,
+    payment_links::RESOURCE,
+    subscriptions::RESOURCE,
+    subscription_schedules::RESOURCE,
+    invoices::RESOURCE,
+    products::RESOURCE,
+    prices::RESOURCE,
+    operations::RESOURCE,
+];
 
 /// The contract with the paths of all resources, and of the operators' side.
 fn contract_document() -> utoipa::openapi::OpenApi {

@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use super::ApiState;
 use super::action::{Kind, Resource};
-use super::answer::{RequestId, json, timestamp};
+use super::answer::{RequestId, json};
 use super::auth::{Caller, Scope};
 use super::bulk::{BulkResult, OperationStatus, count};
 use super::fields::excerpt;
+use super::moments::timestamp;
 use super::pipeline::Asked;
 use super::problem::{self, Code, Problem};
 use crate::clock::unix_ms;

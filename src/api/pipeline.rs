@@ -157,7 +157,9 @@ impl Pipeline {
         held: &Held,
     ) -> Result<Option<Known>, stripe::Error> {
         let (since, until) = (held.created_at - SKEW, held.sent_at + self.settings.lease + SKEW);
-        let found = account.client.find_by_key(wanted.kind.object, wanted.key.text(), since, until).await?;
+        // Of several calls, the last one tells that all were done.
+        let key = wanted.request.last_key(wanted.key.text());
+        let found = account.client.find_by_key(wanted.kind.object, &key, since, until).await?;
         match found {
             Some(id) => self.read(account, wanted.kind, &id).await.map(Some),
             None => Ok(None),
@@ -215,7 +217,8 @@ impl FromRequest for Asked {
 /// Answers an endpoint that does one thing.
 pub(super) async fn single<A: Action>(asked: Asked) -> Result<HttpResponse, Problem> {
     let kind = Kind::of::<A>();
-    let wanted = read(kind, asked.body.fields()?, &asked.head)?;
+    let fields = if kind.changes { asked.body.fields_if_any()? } else { asked.body.fields()? };
+    let wanted = read(kind, fields, &asked.head)?;
     let (pipeline, account) = (Arc::clone(&asked.pipeline), asked.account.clone());
     let (caller, work) = (asked.caller.clone(), wanted.clone());
     let work = async move { pipeline.perform(&account, &caller, &work).await };

@@ -331,6 +331,12 @@ impl Problem {
             stripe::Error::Unreadable { .. } => {
                 Self::new(Code::StripeUnreadable, "the operators of this service find the reason in its log")
             }
+            stripe::Error::OtherCurrency { given, actual, .. } => Self::fields(vec![FieldProblem {
+                field: "currencyCode".to_owned(),
+                problem: format!("is {given}, and what the amount is for is in {actual}"),
+                expected: Some(actual.clone()),
+                example: Some(actual.clone()),
+            }]),
             stripe::Error::Unaddressable(text) => Self::new(
                 Code::ResourceMissing,
                 format!("`{}` is not the id of a Stripe object", excerpt(text)),
@@ -355,7 +361,7 @@ fn from_rejection(rejection: &stripe::Rejection, reading: bool) -> Problem {
     let code = match (rejection.status, rejection.kind.as_str(), rejection.code.as_deref()) {
         (401 | 403, ..) => Code::StripeCredentialsRefused,
         (402, ..) => Code::PaymentDeclined,
-        (404, ..) if reading => Code::ResourceMissing,
+        (404, ..) if reading || rejection.of_path => Code::ResourceMissing,
         (409, _, Some("idempotency_key_in_use")) => Code::IdempotencyKeyInUse,
         (409, ..) => Code::Conflict,
         (_, "idempotency_error", _) => Code::IdempotencyKeyReused,
@@ -451,6 +457,7 @@ mod tests {
             param: param.map(str::to_owned),
             message: "sk_test_****1234".to_owned(),
             payment_intent: None,
+            of_path: false,
             should_retry: None,
             request_id: Some("req_1".to_owned()),
         };

@@ -3,13 +3,16 @@
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use url::Url;
 
 use super::action::Head;
-use super::fields::Fields;
+use super::fields::{Fields, excerpt};
 use super::idempotency::Key;
 use super::problem::{Code, Problem};
-use super::{links, metadata};
+use super::{amounts, links, metadata};
+use crate::money::Currency;
 use crate::stripe::objects::Metadata;
+use crate::stripe::{self, CollectionMethod};
 
 /// The longest body that is read.
 pub(super) const BODY_LIMIT: usize = 1024 * 1024;
@@ -23,6 +26,13 @@ impl JsonBody {
     pub(crate) fn fields(&self) -> Result<Fields, Problem> {
         Fields::parse(&self.0)
     }
+
+    /// The same, where nothing has to be said: no body is an empty one.
+    ///
+    /// Errors: 400 `invalid_json`.
+    pub(super) fn fields_if_any(&self) -> Result<Fields, Problem> {
+        Fields::parse(if self.0.is_empty() { b"{}" } else { &self.0 })
+    }
 }
 
 impl FromRequest for JsonBody {
@@ -34,11 +44,15 @@ impl FromRequest for JsonBody {
             if mime.subtype() == "json" || mime.suffix().is_some_and(|suffix| suffix == "json"));
         let bytes = web::Bytes::from_request(request, payload);
         Box::pin(async move {
+            let bytes = match bytes.await {
+                Ok(bytes) if bytes.is_empty() => return Ok(Self(bytes)),
+                bytes => bytes,
+            };
             if !json {
                 let detail = "send the header `Content-Type: application/json` and a JSON object";
                 return Err(Problem::new(Code::UnsupportedMediaType, detail));
             }
-            bytes.await.map(Self).map_err(|error| match error.as_error() {
+            bytes.map(Self).map_err(|error| match error.as_error() {
                 Some(PayloadError::Overflow) => {
                     Problem::new(Code::BodyTooLarge, format!("at most {BODY_LIMIT} bytes are read"))
                 }
@@ -96,6 +110,99 @@ macro_rules! request_body {
 }
 pub(super) use request_body;
 
+/// Defines the documentation of what is asked of an object that exists: the fields given, and the idempotency key.
+macro_rules! change_body {
+    ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $field:ident: $kind:ty,)* }) => {
+        $(#[$outer])*
+        #[derive(utoipa::ToSchema)]
+        #[schema(rename_all = "camelCase")]
+        #[expect(dead_code, reason = "describes the body for the OpenAPI document")]
+        pub(super) struct $name {
+            $($(#[$inner])* $field: $kind,)*
+            /// Names this one intention. A repeated call with the same key and the same values gets the first answer again and
+            /// does nothing. When absent, every call is one of its own; Stripe then refuses what is done already.
+            #[schema(nullable = false, example = "order-00000100-delivered", max_length = 255)]
+            idempotency_key: Option<String>,
+        }
+    };
+}
+pub(super) use change_body;
+
+/// The id of what is to be changed, from the part `name` of the path; and the key, after everything else was read.
+///
+/// An id that cannot be one is a fault of the field of that name.
+pub(super) fn change(
+    fields: &mut Fields,
+    head: &Head,
+    operation: &str,
+    name: &'static str,
+) -> (Option<String>, Key) {
+    let key = Key::read(fields, head, operation, None);
+    let id = head.path(name);
+    let fits = stripe::is_address(id);
+    if !fits {
+        let problem = format!("`{}` in the path is not an id", excerpt(id));
+        fields.fault(name, problem, Some("the id of a Stripe object"), None);
+    }
+    (fits.then(|| id.to_owned()), key)
+}
+
+/// A full address of a web page.
+pub(super) fn url(fields: &mut Fields, name: &'static str) -> Option<String> {
+    let text = fields.text(name, 2048, "https://example.com/paid")?;
+    let legal = Url::parse(&text).is_ok_and(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
+    if legal {
+        return Some(text);
+    }
+    let problem = format!("`{}` is not an address", excerpt(&text));
+    fields.fault(name, problem, Some("a full address"), Some("https://example.com/paid"));
+    None
+}
+
+/// The currency that must be named.
+pub(super) fn required_currency(fields: &mut Fields) -> Option<Currency> {
+    amounts::read_currency(fields, "currencyCode")
+}
+
+/// Ways of paying to offer, and not to offer; only one of the lists.
+pub(super) fn types(fields: &mut Fields) -> (Vec<String>, Vec<String>) {
+    let allowed = fields.words("allowedPaymentMethodTypes", 50, "card");
+    let excluded = fields.words("excludedPaymentMethodTypes", 50, "klarna");
+    if !allowed.is_empty() && !excluded.is_empty() {
+        let problem = "is given together with `allowedPaymentMethodTypes`; send one or the other";
+        fields.fault("excludedPaymentMethodTypes", problem, None, None);
+    }
+    (allowed, excluded)
+}
+
+/// The customer that must be named.
+pub(super) fn required_customer(fields: &mut Fields) -> Option<String> {
+    let customer = fields.stripe_id("customerId", "cus_", "cus_sandbox");
+    if customer.is_none() && !fields.has_fault("customerId") {
+        fields.missing("customerId", "the Stripe id of a customer", "cus_sandbox");
+    }
+    customer
+}
+
+/// How invoices are paid, and in how many days if they are mailed.
+pub(super) fn collection(fields: &mut Fields) -> (CollectionMethod, Option<i64>) {
+    let words = [CollectionMethod::ChargeAutomatically, CollectionMethod::SendInvoice];
+    let words = words.map(|method| (method.word(), method));
+    let method = fields.word("collectionMethod", &words).unwrap_or(CollectionMethod::ChargeAutomatically);
+    let days = fields.whole("daysUntilDue", 1..=365);
+    match (method, days) {
+        (CollectionMethod::SendInvoice, None) if !fields.has_fault("daysUntilDue") => {
+            fields.missing("daysUntilDue", "with send_invoice, the days to pay an invoice", "30");
+        }
+        (CollectionMethod::ChargeAutomatically, Some(_)) => {
+            let expected = "collectionMethod: send_invoice";
+            fields.fault("daysUntilDue", "only makes sense with send_invoice", Some(expected), None);
+        }
+        _ => {}
+    }
+    (method, days)
+}
+
 /// The fields that every creation has.
 pub(super) struct Common {
     pub(super) metadata: Metadata,
@@ -106,6 +213,13 @@ pub(super) struct Common {
 pub(super) fn common(fields: &mut Fields, head: &Head, operation: &str) -> Common {
     let links = links::read(fields);
     let key = Key::read(fields, head, operation, links.record_id.as_deref());
+    Common { metadata: metadata::read(fields, links.metadata), key }
+}
+
+/// The same, where a later call for the same record is a new intention: without a key of the caller's, every call is.
+pub(super) fn common_each_time(fields: &mut Fields, head: &Head, operation: &str) -> Common {
+    let links = links::read(fields);
+    let key = Key::read(fields, head, operation, None);
     Common { metadata: metadata::read(fields, links.metadata), key }
 }
 

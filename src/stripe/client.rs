@@ -11,7 +11,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use url::Url;
@@ -19,7 +18,7 @@ use url::Url;
 use super::error::{Error, Failure, Hints, describe, judge};
 use super::form::Form;
 use super::objects::{Customer, List, PaymentIntent, Reference, Subscription};
-use super::request::{MADE, OnlyIn, Request, Verb};
+use super::request::{MADE, OnlyIn, Request, Verb, key_of_call};
 use crate::config::StripeConfig;
 use crate::metrics;
 
@@ -410,12 +409,6 @@ struct KeyedRequest {
 pub fn is_address(text: &str) -> bool {
     let harmless = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     (1..=255).contains(&text.len()) && text.bytes().all(harmless)
-}
-
-/// The key of a further call of the same intention. Stripe takes at most 255 characters.
-fn key_of_call(key: &str, number: usize) -> String {
-    let long = key.len() > 240;
-    if long { format!("{}-{number}", hex::encode(Sha256::digest(key))) } else { format!("{key}-{number}") }
 }
 
 /// What has a price.

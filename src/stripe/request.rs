@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
 use super::form::Form;
 
 /// Stands in the path of a further request for the id of what the request before made.
@@ -103,6 +105,11 @@ impl Request {
         self
     }
 
+    /// The key under which the last call of this request travels.
+    pub fn last_key(&self, key: &str) -> String {
+        if self.then.is_empty() { key.to_owned() } else { key_of_call(key, self.then.len() + 1) }
+    }
+
     /// The request as text, the same for the same request: a line that says where it goes, and its body; further requests
     /// likewise, and before all a line for each condition.
     pub fn to_text(&self) -> String {
@@ -136,6 +143,12 @@ impl Request {
         let first = calls.next()?;
         Some(Self { only_in, unless, then: calls.collect(), ..first })
     }
+}
+
+/// The key of a further call of the same intention, counted from 1. Stripe takes at most 255 characters.
+pub(super) fn key_of_call(key: &str, number: usize) -> String {
+    let long = key.len() > 240;
+    if long { format!("{}-{number}", hex::encode(Sha256::digest(key))) } else { format!("{key}-{number}") }
 }
 
 /// The three words of a line that begins like this, if it is there, and the text after it.

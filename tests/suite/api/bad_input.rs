@@ -125,7 +125,7 @@ async fn what_is_no_request_for_us_is_a_problem_as_well() {
         (post("name=A", "application/x-www-form-urlencoded"), (415, "unsupported_media_type")),
         (desk.request("POST", "/v1/customers").body("{}"), (415, "unsupported_media_type")),
         (post("{}", "application/json").header("X-Paybridge-Account", "other"), (422, "unknown_account")),
-        (desk.request("PUT", "/v1/customers"), (405, "method_not_allowed")),
+        (desk.request("DELETE", "/v1/customers"), (405, "method_not_allowed")),
         (desk.request("GET", "/v1/customers"), (405, "method_not_allowed")),
         (desk.request("GET", "/v1/nothing"), (404, "unknown_path")),
         (desk.request("GET", "/v1"), (404, "unknown_path")),

@@ -3,6 +3,7 @@
 mod audit;
 mod bad_input;
 mod bulk;
+mod examples;
 mod keys;
 mod limits;
 mod oauth;
