@@ -71,7 +71,7 @@ pub struct Change {
 }
 
 /// An object of Stripe's: one whose record must exist before another one can point to it, or one that is to be read.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Parent {
     /// Stripe's name of the kind, like `payment_intent`.
     pub object: String,

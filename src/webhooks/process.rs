@@ -254,7 +254,7 @@ fn new_state(
         position,
         fields: change.fields.to_json()?,
         carried: "{}".to_owned(),
-        parents: serde_json::to_string(&change.parents)?,
+        parents: serde_json::to_string(&BTreeSet::from_iter(change.parents))?,
         mapping_version: mapping.version().to_owned(),
     };
     Ok(Arriving { state, kind: change.object, adds_to: change.adds_to })
@@ -286,9 +286,10 @@ fn merge(
             let key = (state.sobject.clone(), state.external_id.clone());
             let Some(known) = standing.get(&key) else {
                 if let Some(parent) = adds_to {
+                    // What is said here is lost until the object is read together with it, also should its own event
+                    // come first.
                     let reason = "something speaks of it and no event did";
-                    let wanted_one = want(&state.account, &parent.object, &parent.id, reason);
-                    wanted.push(Wanted { missing_in: Some(org.clone()), ..wanted_one });
+                    wanted.push(want(&state.account, &parent.object, &parent.id, reason));
                     continue;
                 }
                 if *kind == *TRANSACTION {
@@ -320,15 +321,15 @@ fn merge(
     Ok(merged_in)
 }
 
-/// The parents that the fields still point to.
+/// The parents that the fields still point to. They are sorted, so that no order of arrival shows.
 fn still_parents(fields: &str, known: [&str; 2]) -> store::Result<String> {
     let corrupt = |error: serde_json::Error| store::Error::Corrupt(Box::new(error));
-    let mut parents: Vec<Parent> = Vec::new();
+    let mut parents: BTreeSet<Parent> = BTreeSet::new();
     for list in known {
         for parent in serde_json::from_str::<Vec<Parent>>(list).map_err(corrupt)? {
             let id = serde_json::to_string(&parent.id).map_err(corrupt)?;
-            if !parents.contains(&parent) && fields.contains(&format!(r#"{{"Stripe_Id__c":{id}}}"#)) {
-                parents.push(parent);
+            if fields.contains(&format!(r#"{{"Stripe_Id__c":{id}}}"#)) {
+                parents.insert(parent);
             }
         }
     }

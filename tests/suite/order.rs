@@ -19,6 +19,7 @@ each_backend!(
     every_life_ends_as_it_should_in_every_order,
     a_tie_is_read_once_and_what_was_read_wins_in_every_order,
     a_burst_of_ties_is_one_read,
+    a_fee_that_comes_before_its_charge_is_not_lost,
 );
 
 /// Up to so many events, every order is tried; beyond, `RANDOM_ORDERS` of them.
@@ -471,7 +472,25 @@ fn lives() -> Vec<Life> {
                     json!({"status": "complete", "payment_status": "unpaid"}),
                 ),
             ],
-            read: None,
+            read: Some(json!({"status": "complete", "payment_status": "unpaid",
+                "payment_intent": {"id": "pi_1", "object": "payment_intent", "status": "requires_payment_method"}})),
+            asks: Asks::InNone,
+            ends: vec![("Status__c", "Failed"), ("Payment_Status__c", "unpaid")],
+        },
+        Life {
+            name: "a subscription's checkout that is never paid",
+            kind: "checkout.session",
+            events: vec![
+                ("checkout.session.completed", 0, json!({"status": "complete", "payment_status": "unpaid"})),
+                (
+                    "checkout.session.async_payment_failed",
+                    3 * DAY,
+                    json!({"status": "complete", "payment_status": "unpaid"}),
+                ),
+            ],
+            read: Some(
+                json!({"status": "complete", "payment_status": "unpaid", "mode": "subscription", "payment_intent": null}),
+            ),
             asks: Asks::InNone,
             ends: vec![("Status__c", "Failed"), ("Payment_Status__c", "unpaid")],
         },
@@ -614,4 +633,25 @@ async fn a_burst_of_ties_is_one_read(bridge: Bridge) {
     bridge.drain_for(std::time::Duration::from_secs(120)).await;
     assert_eq!(bridge.field("Stripe_Customer__c", "cus_busy", "Name").unwrap(), "The truth");
     assert_eq!(reads(&bridge).get("cus_busy"), Some(&1));
+}
+
+/// The payout that a charge is in can be listed before the charge's own event comes.
+async fn a_fee_that_comes_before_its_charge_is_not_lost(bridge: Bridge) {
+    let paid = bridge.a_payment("4900", "usd").await;
+    let events = bridge.stripe.events();
+    let charged = events.iter().find(|event| event["type"] == "charge.succeeded").unwrap();
+    let charge = bridge.stripe.object(&paid.charge).unwrap();
+    let listed = bridge.stripe.object(charge["balance_transaction"].as_str().unwrap()).unwrap();
+    let listed = json!({
+        "id": "fetch_1", "object": "event", "type": "balance_transaction.fetched", "api_version": API_VERSION,
+        "created": charged["created"], "livemode": false, "data": {"object": listed},
+    });
+    bridge.stripe.set_outage(true);
+    for event in [&listed, charged] {
+        assert_eq!(bridge.receive(&event.to_string()).await.status, 200);
+        bridge.drain().await;
+    }
+    bridge.stripe.set_outage(false);
+    bridge.drain_for(std::time::Duration::from_secs(1_200)).await;
+    assert_eq!(bridge.field("Stripe_Charge__c", &paid.charge, "Fee__c").as_deref(), Some("1.72"));
 }
