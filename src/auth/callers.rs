@@ -132,8 +132,10 @@ impl Directory {
             signers.entry(row.key_id.clone()).or_default().extend(signer(row));
         }
         let known = keys.into_iter().map(|key| {
+            let bound = key.account.is_some() || key.org.is_some();
+            let scopes = key.scopes.split(' ').filter_map(Scope::parse);
             let known = Known {
-                scopes: key.scopes.split(' ').filter_map(Scope::parse).collect(),
+                scopes: scopes.filter(|scope| !(bound && scope.sees_everything())).collect(),
                 signers: signers.remove(&key.id).unwrap_or_default(),
                 taken: current.find(&key.id).map(|known| Arc::clone(&known.taken)).unwrap_or_default(),
                 key,

@@ -44,6 +44,11 @@ impl Scope {
         }
     }
 
+    /// Whether it shows what belongs to all accounts and orgs; a caller that is bound to one has no such scope.
+    pub fn sees_everything(self) -> bool {
+        matches!(self, Self::OpsRead | Self::OpsWrite)
+    }
+
     /// Whether who has this scope may do what `asked` allows: who may write may read.
     pub(super) fn covers(self, asked: Self) -> bool {
         self == asked

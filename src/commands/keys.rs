@@ -103,6 +103,13 @@ pub(super) async fn run(config: Config, action: Action, actor: String) -> Result
         refuse_unknown_name("stripe", account.as_deref(), config.stripe.keys())?;
         refuse_unknown_name("salesforce", org.as_deref(), config.salesforce.keys())?;
     }
+    if let Action::Create { scopes, account, org, .. } = &action
+        && (account.is_some() || org.is_some())
+        && scopes.iter().any(|scope| scope.sees_everything())
+    {
+        let only = "a key that is bound can have payments:read and payments:write only: queues and dead letters are of all orgs";
+        return Err(Failure(only.to_owned()));
+    }
     let store = tokio::task::spawn_blocking(move || Store::open(&config.database.url, 2)).await??;
     let now = Clock::system().now();
     let note = |action: &'static str, key_id: &str, detail: Value| NewEntry {

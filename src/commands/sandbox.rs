@@ -113,6 +113,7 @@ fn welcome(service: SocketAddr, stripe: &str, org: &str, token: &str) -> String 
   Salesforce stand-in   {org}/
   Stripe stand-in       {stripe}/_sandbox
   API key               {token}
+  OAuth client          {KEY_ID}, secret {KEY_SECRET}
 
 Try it: a customer for the sample Account, a payment of the sample Opportunity, and its record.
 

@@ -141,6 +141,7 @@ fn what_cannot_be_is_explained() {
         &make(&["--scope", "ops:read", "--org", "spain"]),
         "there is no [salesforce.spain]; there is main",
     );
+    terminal.refused(&make(&["--scope", "ops:read", "--account", "main"]), "a key that is bound can have");
     let key = terminal.well(&make(&["--scope", "ops:read", "--plain"]));
     let id = key.split('_').nth(1).unwrap();
     let directory = tempfile::tempdir().unwrap();

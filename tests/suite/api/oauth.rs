@@ -436,6 +436,41 @@ async fn a_key_may_be_bound_to_an_account_or_to_an_org() {
     }
 }
 
+#[tokio::test]
+async fn a_bound_key_sees_nothing_that_is_of_all_accounts() {
+    let desk = Desk::start().await;
+    let auth = paybridge::auth::Auth::new(&auth_config(), desk.store.clone(), desk.clock.clone()).unwrap();
+    for (account, sees) in [(None, true), (Some("france"), false)] {
+        let scopes = [Scope::PaymentsRead, Scope::OpsWrite];
+        let (mut key, token) = paybridge::api::issue("bound", &scopes, desk.clock.now(), None).unwrap();
+        key.account = account.map(str::to_owned);
+        desk.store.write(move |conn| api_keys::create(conn, &key)).await.unwrap();
+        let caller = auth.authenticate(secrecy::ExposeSecret::expose_secret(&token), None).await.unwrap();
+        assert!(caller.may(Scope::PaymentsRead));
+        assert_eq!((caller.may(Scope::OpsRead), caller.may(Scope::OpsWrite)), (sees, sees));
+    }
+}
+
+#[tokio::test]
+async fn headers_of_any_size_are_answered_or_cut_off_and_the_service_goes_on() {
+    let mut desk = Desk::start().await;
+    let good = std::mem::replace(&mut desk.token, "x".repeat(100_000));
+    assert_eq!(desk.get("/v1/customers/cus_1").await.problem(), (401, "credentials_invalid"));
+    for request in [
+        desk.http.get(format!("{}/v1/customers/cus_1", desk.base)).bearer_auth("x".repeat(1_000_000)),
+        desk.http
+            .post(format!("{}/oauth/token", desk.base))
+            .header("Authorization", "Basic ".repeat(200_000)),
+    ] {
+        // The connection may end before the request is sent whole.
+        if let Ok(answer) = request.send().await {
+            assert!(answer.status().is_client_error(), "{}", answer.status());
+        }
+    }
+    desk.token = good;
+    desk.get("/v1/customers/cus_1").await.is(404);
+}
+
 async fn an_assertion_is_taken_once_and_forgotten_when_it_is_over(bridge: Bridge) {
     let taken = bridge.store().write(|conn| {
         Ok([
