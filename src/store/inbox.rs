@@ -11,7 +11,7 @@ use super::statement::Statement;
 
 /// An event as it is recorded.
 #[derive(Clone, Debug, Insertable)]
-#[diesel(table_name = events)]
+#[diesel(table_name = events, treat_none_as_default_value = false)]
 pub struct NewEvent {
     /// Name of the Stripe account in the configuration.
     pub account: String,
