@@ -22,9 +22,15 @@ export async function checkApex({ sources, components, apiVersion }) {
   if (faults.length > 0) return { faults, checked: "" };
   faults.push(...checkNames(trees));
   // An id is missing where the code adds it, and looks like one of Stripe's in a test.
-  const known = readContract().operations.map(({ path }) => new RegExp(`^${path.replace(/\{\w+\}/g, "(?:[a-z]+_\\w*)?")}$`));
-  for (const { path, text } of sources) {
-    for (const [, called] of text.matchAll(/'(\/v1\/[^']*)'/g)) if (!known.some((k) => k.test(called))) faults.push(`${path}: the contract has no ${called}`);
+  const pattern = (path) => new RegExp(`^${path.replace(/\{\w+\}/g, "(?:[a-z]+_\\w*)?")}$`);
+  const known = readContract().operations.map(({ method, path }) => ({ method: method.toUpperCase(), path: pattern(path) }));
+  // What is made from the contract puts paths together from parts.
+  for (const { path, text } of sources.filter((s) => s.name !== "PaybridgeApi")) {
+    for (const [, method, called] of text.matchAll(/(?:'([A-Z]+)',\s*)?'(\/v1\/[^']*)'/g)) {
+      const fits = known.filter((k) => k.path.test(called));
+      if (fits.length === 0) faults.push(`${path}: the contract has no ${called}`);
+      else if (method && !fits.some((k) => k.method === method)) faults.push(`${path}: the contract has no ${method} ${called}`);
+    }
   }
   const tests = sources.filter((s) => s.path.startsWith("tests/"));
   for (const { path, name, tree } of trees) {
