@@ -15,15 +15,17 @@ use tokio::task::JoinHandle;
 
 use crate::api::{self, ApiState, Pipeline, Resolver};
 use crate::auth::{Auth, UseRecorder};
+use crate::bindings::{Guard, SALESFORCE, STRIPE};
 use crate::clock::Clock;
 use crate::config::{Config, MappingConfig};
 use crate::delivery::deliver::{Delivery, Parts};
 use crate::mapping::{Faults, Mapping};
 use crate::metrics::Metrics;
 use crate::ops::{self, Ops};
+use crate::pass::State;
 use crate::reconcile::fetch::{Fetcher, Source};
 use crate::salesforce::schema::Schema;
-use crate::store::{self, Store};
+use crate::store::{self, Store, bindings};
 use crate::webhooks::process::{Processor, Route};
 use crate::webhooks::receive::{self, Account, Receiver};
 use crate::webhooks::record::Recorder;
@@ -83,6 +85,7 @@ pub struct App {
     bells: Bells,
     metrics: Metrics,
     mapping: Arc<Mapping>,
+    routes: Arc<BTreeMap<String, Route>>,
 }
 
 /// The background work, one of each kind or one for each org.
@@ -94,6 +97,7 @@ pub struct Steps {
     deliveries: Vec<Arc<Delivery>>,
     uses: Arc<UseRecorder>,
     retention: Arc<Retention>,
+    guard: Arc<Guard>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -111,22 +115,28 @@ impl App {
         let metrics = Metrics::default();
         let (recorder, recorder_threads) = Recorder::start(&store, &bells.inbox, &metrics)?;
         let mapping = Arc::new(load_mapping(&config.mapping)?);
+        tracing::info!(mapping.version = mapping.version(), "mapping {} in effect", mapping.version());
         let mut clients = BTreeMap::new();
         for (name, account) in &config.stripe {
             let client = stripe::Client::new(account).map_err(|error| Error::Stripe(name.clone(), error))?;
             clients.insert(name.clone(), client.counted_in(metrics.account(name)));
         }
-        let deliveries = config
-            .salesforce
+        let mut orgs = BTreeMap::new();
+        for (name, org) in &config.salesforce {
+            let client = salesforce::Client::new(org, clock.clone())
+                .map_err(|error| Error::Salesforce(name.clone(), error))?;
+            orgs.insert(name.clone(), Arc::new(client.counted_in(metrics.org(name))));
+        }
+        let routes = routes(&config, &clients, &orgs);
+        let all_bells = vec![bells.inbox.clone(), bells.fetching.clone(), bells.outbox.clone()];
+        let guard = Guard::new(&config, &clients, &orgs, store.clone(), clock.clone(), all_bells)?;
+        let deliveries = orgs
             .iter()
-            .map(|(org, settings)| {
-                let client = salesforce::Client::new(settings, clock.clone())
-                    .map_err(|error| Error::Salesforce(org.clone(), error))?
-                    .counted_in(metrics.org(org));
+            .map(|(org, client)| {
                 let parts = Parts {
                     org: org.clone(),
                     store: store.clone(),
-                    client,
+                    client: Arc::clone(client),
                     config: config.delivery.clone(),
                     parents_first: mapping.parents_first(),
                     money: mapping.money_objects(),
@@ -135,9 +145,9 @@ impl App {
                     fetching: bells.fetching.clone(),
                     metrics: metrics.clone(),
                 };
-                Ok(Arc::new(Delivery::new(parts)))
+                Arc::new(Delivery::new(parts))
             })
-            .collect::<Result<_, Error>>()?;
+            .collect();
         let auth = Arc::new(Auth::new(&config.auth, store.clone(), clock.clone())?);
         let for_pipeline = clients
             .iter()
@@ -148,7 +158,7 @@ impl App {
                 Processor::new(
                     store.clone(),
                     Arc::clone(&mapping),
-                    routes(&config),
+                    routes.clone(),
                     clock.clone(),
                     bells.outbox.clone(),
                     bells.fetching.clone(),
@@ -166,6 +176,7 @@ impl App {
             deliveries,
             uses: Arc::new(auth.recorder()),
             retention: Arc::new(Retention::new(store.clone(), config.retention.events, clock.clone())),
+            guard: Arc::new(guard),
         };
         let receiver = Receiver {
             accounts: accounts(&config),
@@ -185,6 +196,7 @@ impl App {
             bells,
             metrics,
             mapping,
+            routes: Arc::new(routes),
         })
     }
 
@@ -207,7 +219,7 @@ impl App {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             mapping: self.mapping,
-            accounts: Arc::new(routes(&self.config)),
+            accounts: self.routes,
             inbox: self.bells.inbox.clone(),
             outbox: self.bells.outbox.clone(),
             asking: Arc::default(),
@@ -379,6 +391,7 @@ impl Steps {
         ));
         // Nobody rings for these: they look at the clock.
         let silent = Bell::default();
+        workers.push(worker::spawn(Arc::clone(&self.guard), silent.clone(), clock.clone(), stop.clone()));
         workers.push(worker::spawn(Arc::clone(&self.uses), silent.clone(), clock.clone(), stop.clone()));
         workers.push(worker::spawn(Arc::clone(&self.resolver), silent.clone(), clock.clone(), stop.clone()));
         workers.push(worker::spawn(Arc::clone(&self.retention), silent, clock.clone(), stop.clone()));
@@ -387,7 +400,8 @@ impl Steps {
 
     async fn drain(&self) {
         loop {
-            let mut worked = run_dry(&*self.processor).await | run_dry(&*self.fetcher).await;
+            let mut worked = run_dry(&*self.guard).await;
+            worked |= run_dry(&*self.processor).await | run_dry(&*self.fetcher).await;
             worked |= run_dry(&*self.uses).await;
             worked |= run_dry(&*self.resolver).await;
             run_dry(&*self.retention).await;
@@ -429,12 +443,25 @@ pub fn load_mapping(settings: &MappingConfig) -> Result<Mapping, Error> {
 pub fn operators(config: &Config) -> Result<Ops, Error> {
     let metrics = Metrics::default();
     config.salesforce.keys().for_each(|org| drop(metrics.org(org)));
+    let store = Store::open(&config.database.url, 2)?;
+    let routes = routes(config, &BTreeMap::new(), &BTreeMap::new());
+    // No traffic of its own, so whoever is bound is believed.
+    for bound in store.read_blocking(bindings::list)? {
+        for (account, route) in &routes {
+            let identity = State::Open(bound.identity.as_str().into());
+            match bound.party.as_str() {
+                STRIPE if bound.name == *account => drop(route.account_pass.set(identity)),
+                SALESFORCE if bound.name == route.org => drop(route.org_pass.set(identity)),
+                _ => {}
+            }
+        }
+    }
     Ok(Ops {
-        store: Store::open(&config.database.url, 2)?,
+        store,
         clock: Clock::system(),
         metrics,
         mapping: Arc::new(load_mapping(&config.mapping)?),
-        accounts: Arc::new(routes(config)),
+        accounts: Arc::new(routes),
         inbox: Bell::default(),
         outbox: Bell::default(),
         asking: Arc::default(),
@@ -453,12 +480,21 @@ fn orgs(config: &Config) -> BTreeMap<String, String> {
     config.stripe.iter().map(|(name, settings)| (name.clone(), settings.org.clone())).collect()
 }
 
-fn routes(config: &Config) -> BTreeMap<String, Route> {
-    let route = |settings: &crate::config::StripeConfig| Route {
-        org: settings.org.clone(),
-        api_version: settings.api_version.clone(),
+fn routes(
+    config: &Config,
+    clients: &BTreeMap<String, stripe::Client>,
+    orgs: &BTreeMap<String, Arc<salesforce::Client>>,
+) -> BTreeMap<String, Route> {
+    let route = |(name, settings): (&String, &crate::config::StripeConfig)| {
+        let route = Route {
+            org: settings.org.clone(),
+            api_version: settings.api_version.clone(),
+            account_pass: clients.get(name).map(|client| client.pass().clone()).unwrap_or_default(),
+            org_pass: orgs.get(&settings.org).map(|client| client.pass().clone()).unwrap_or_default(),
+        };
+        (name.clone(), route)
     };
-    config.stripe.iter().map(|(name, settings)| (name.clone(), route(settings))).collect()
+    config.stripe.iter().map(route).collect()
 }
 
 fn sources(config: &Config, clients: &BTreeMap<String, stripe::Client>) -> BTreeMap<String, Source> {

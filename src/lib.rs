@@ -7,6 +7,8 @@
 //! possible, [`salesforce`] makes them, and a verdict for each record decides: done, again later, or set aside for a person.
 //! What events leave open, [`reconcile`] reads from Stripe and puts into the inbox like anything else.
 //!
+//! Whom a name in the configuration stands for, [`bindings`] finds out, and stops what would go to somebody else.
+//!
 //! What came of it all, and what was given up, [`ops`] shows and lets people replay.
 //!
 //! [`app`] puts the parts together; [`commands`] is what a person types. [`sandbox`] holds stand-ins for both platforms.
@@ -21,6 +23,7 @@ pub mod telemetry;
 
 pub mod api;
 pub mod auth;
+pub mod bindings;
 pub mod webhooks;
 
 pub mod mapping;
@@ -38,6 +41,7 @@ pub mod backoff;
 pub mod bench;
 pub mod clock;
 pub mod money;
+pub mod pass;
 pub mod worker;
 
 pub mod sandbox;

@@ -110,6 +110,7 @@ fn judge(error: &stripe::Error) -> Verdict {
             (424, _) => Verdict::Unknown { again: true },
             _ => Verdict::Refused,
         },
+        stripe::Error::Stopped(_) => Verdict::Unheard { again: false },
         // The limiters run before anything is looked at.
         stripe::Error::RateLimited { .. } => Verdict::Unheard { again: true },
         stripe::Error::Unreachable { outcome_unknown: false, .. } => Verdict::Unheard { again: true },

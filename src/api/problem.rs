@@ -337,6 +337,10 @@ impl Problem {
                 expected: Some(actual.clone()),
                 example: Some(actual.clone()),
             }]),
+            stripe::Error::Stopped(_) => Self::new(
+                Code::StripeCredentialsRefused,
+                "the service stopped its traffic with this Stripe account until its operators confirm the account",
+            ),
             stripe::Error::Unaddressable(text) => Self::new(
                 Code::ResourceMissing,
                 format!("`{}` is not the id of a Stripe object", excerpt(text)),

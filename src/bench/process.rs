@@ -39,7 +39,7 @@ pub(super) async fn measure(
 
 pub(super) fn processor(store: Store) -> io::Result<Processor> {
     let mapping = load_mapping(&MappingConfig::default()).map_err(io::Error::other)?;
-    let route = Route { org: "main".to_owned(), api_version: STRIPE_API_VERSION.to_owned() };
+    let route = Route::unguarded("main".to_owned(), STRIPE_API_VERSION.to_owned());
     let routes = BTreeMap::from([("main".to_owned(), route)]);
     let bells = (Bell::default(), Bell::default());
     Ok(Processor::new(store, Arc::new(mapping), routes, Clock::system(), bells.0, bells.1))

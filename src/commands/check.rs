@@ -4,10 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::app::load_mapping;
-use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::bindings::{self as bindings_of, Found, Judged, judge, wrong_environment};
+use crate::clock::{Clock, from_unix_ms};
+use crate::config::{self, Config, Mode, SalesforceConfig, StripeConfig};
 use crate::mapping::Mapping;
 use crate::store::Store;
+use crate::store::bindings::{self, Binding};
 use crate::{salesforce, stripe};
 
 /// How thorough the check is.
@@ -48,7 +50,8 @@ pub(super) async fn run(
     };
     let mapping = load_mapping(&config.mapping).map_err(|error| error.to_string());
     let proven = |mapping: Mapping| {
-        format!("{} kinds of records, proven against the metadata", mapping.parents_first().len())
+        let (kinds, version) = (mapping.parents_first().len(), mapping.version());
+        format!("{kinds} kinds of records, proven against the metadata; version {version}")
     };
     tell("mapping".to_owned(), mapping.map(proven));
     if options.offline {
@@ -59,19 +62,12 @@ pub(super) async fn run(
         return if good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     tell("database".to_owned(), check_database(&config).await);
+    let bound = known_bindings(&config).await;
     for (name, account) in &config.stripe {
-        let found = match stripe::Client::new(account) {
-            Ok(client) => client.account().await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        tell(format!("stripe.{name}"), found.map(|id| format!("account {id}, {:?} mode", account.mode())));
+        tell(format!("stripe.{name}"), check_account(name, account, &bound).await);
     }
     for (name, org) in &config.salesforce {
-        let found = match salesforce::Client::new(org, Clock::system()) {
-            Ok(client) => client.check_limits().await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        tell(format!("salesforce.{name}"), found.map(|()| format!("signed in as {}", org.username)));
+        tell(format!("salesforce.{name}"), check_org(name, org, &config, &bound).await);
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -86,4 +82,70 @@ async fn check_database(config: &Config) -> Result<String, String> {
         Ok(Err(error)) => Err(super::Failure::from(error).0),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// What is bound already; nothing while the tables are not there.
+async fn known_bindings(config: &Config) -> Vec<Binding> {
+    let url = config.database.url.clone();
+    let read = move || match Store::pending_migrations(&url) {
+        Ok((_, 0)) => Store::open(&url, 2)?.read_blocking(bindings::list),
+        _ => Ok(Vec::new()),
+    };
+    tokio::task::spawn_blocking(read).await.ok().and_then(Result::ok).unwrap_or_default()
+}
+
+/// Fails when another one answers than the one that is bound.
+fn compare<'b>(
+    party: &str,
+    name: &str,
+    found: &Found,
+    bound: &'b [Binding],
+) -> Result<Option<&'b Binding>, String> {
+    let bound = bound.iter().find(|bound| bound.party == party && bound.name == name);
+    match (judge(bound, found), bound) {
+        (Judged::Another, Some(bound)) => Err(format!(
+            "{} ({}) answers, but the name is bound to {} ({}): all its traffic is stopped; if that is right, say \
+             `paybridge bindings confirm {party}.{name}`",
+            found.identity, found.kind, bound.identity, bound.kind
+        )),
+        _ => Ok(bound),
+    }
+}
+
+async fn check_account(name: &str, account: &StripeConfig, bound: &[Binding]) -> Result<String, String> {
+    let client = stripe::Client::new(account).map_err(|error| error.to_string())?;
+    let identity = client.account().await.map_err(|error| error.to_string())?.0;
+    let kind = if account.mode() == Mode::Live { "live" } else { "test" }.to_owned();
+    let found = Found { identity, kind };
+    let known = compare(bindings_of::STRIPE, name, &found, bound)?;
+    Ok(format!("account {}, {} mode{}", found.identity, found.kind, since(known)))
+}
+
+async fn check_org(
+    name: &str,
+    org: &SalesforceConfig,
+    config: &Config,
+    bound: &[Binding],
+) -> Result<String, String> {
+    let client = salesforce::Client::new(org, Clock::system()).map_err(|error| error.to_string())?;
+    let identity = client.identity().await.map_err(|error| error.to_string())?;
+    let kind = if identity.is_sandbox { "sandbox" } else { "production" }.to_owned();
+    let found = Found { identity: identity.org_id, kind };
+    let known = compare(bindings_of::SALESFORCE, name, &found, bound)?;
+    // What a person said of the org stands.
+    let kind = known.map_or(found.kind.as_str(), |bound| bound.kind.as_str());
+    let feeding = config.stripe.iter().filter(|(_, account)| account.org == name);
+    let wrong =
+        feeding.filter_map(|(account, settings)| wrong_environment(account, settings.mode(), name, kind));
+    let wrong: Vec<String> = wrong.collect();
+    if !wrong.is_empty() {
+        return Err(wrong.join("; "));
+    }
+    Ok(format!("signed in as {} to {kind} org {}{}", org.username, found.identity, since(known)))
+}
+
+fn since(bound: Option<&Binding>) -> String {
+    bound.map_or(", not bound yet".to_owned(), |bound| {
+        format!(", bound since {}", from_unix_ms(bound.bound_at).date())
+    })
 }

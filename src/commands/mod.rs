@@ -3,6 +3,7 @@
 
 mod audit;
 mod bench;
+mod bindings;
 mod check;
 mod dead_letters;
 mod healthcheck;
@@ -55,6 +56,9 @@ enum Command {
     /// What was done with the keys: show it, prove that it is whole
     #[command(subcommand)]
     Audit(audit::Action),
+    /// Which Stripe account and which org each name stands for: list them, confirm a change
+    #[command(subcommand)]
+    Bindings(bindings::Action),
     /// Which records Stripe's objects become: try an event, print the default
     #[command(subcommand)]
     Mapping(mapping::Action),
@@ -102,6 +106,7 @@ pub async fn run(arguments: Arguments, environment: Vec<(String, String)>) -> Ex
         Some(Command::Keys(action)) => with(load(), |config| keys::run(config, action, actor)).await,
         Some(Command::Trace(options)) => with(load(), |config| trace::run(config, options)).await,
         Some(Command::Audit(action)) => with(load(), |config| audit::run(config, action)).await,
+        Some(Command::Bindings(action)) => with(load(), |config| bindings::run(config, action)).await,
         Some(Command::Mapping(action)) => {
             load().map_err(Failure::from).and_then(|config| mapping::run(&config, action))
         }

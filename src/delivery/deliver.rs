@@ -57,7 +57,7 @@ pub struct Parts {
     /// Where the outbox is.
     pub store: Store,
     /// The way to the org.
-    pub client: Client,
+    pub client: Arc<Client>,
     /// Its settings.
     pub config: DeliveryConfig,
     /// The objects, each after those that its records can point to.
@@ -77,7 +77,7 @@ pub struct Parts {
 struct Shared {
     org: String,
     store: Store,
-    client: Client,
+    client: Arc<Client>,
     config: DeliveryConfig,
     parents_first: Vec<Arc<str>>,
     money: Vec<Arc<str>>,
@@ -210,6 +210,11 @@ impl Running {
     /// should nothing be under way, [`Next::Again`] if there is no room, and when to look again should something be.
     async fn fill(&mut self, shared: &Arc<Shared>) -> (Next, Duration) {
         loop {
+            // Nothing is even leased while it is not known that the right org answers.
+            if !shared.client.may_send() {
+                self.give_back(shared).await;
+                return (Next::Idle, false);
+            }
             let budget = shared.client.budget();
             if let Some(until) = shared.closed_until(budget, self.calls.is_empty()) {
                 self.give_back(shared).await;

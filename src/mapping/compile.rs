@@ -33,12 +33,13 @@ pub(super) fn compile(files: &[(&str, &str)], schema: &Schema) -> Result<Plans, 
         let table = file::parse(name, text, &mut faults);
         file::lay_over(&mut merged, table);
     }
+    let version: Arc<str> = file::version(&merged).into();
     let shapes = Shapes::load();
     let every = match merged.remove(EVERY).map(|item| item.node) {
         Some(Node::Table(mut every)) => every.remove("fields"),
         _ => None,
     };
-    let (mut plans, mut references) = (Plans::default(), Vec::new());
+    let (mut plans, mut references) = (Plans { version, kinds: BTreeMap::new() }, Vec::new());
     for (name, item) in &merged {
         match &item.node {
             Node::Flag(false) => {}

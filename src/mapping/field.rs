@@ -251,7 +251,8 @@ fn transform(
                     (own, Some((key("sf_object"), key("sf_record_id"))))
                 }
             };
-            Transform::RecordId { sobject: sobject.into(), own, asked }
+            let org = scope.slot("metadata.sf_org_id", &table["record_id"], Absent::IsFine);
+            Transform::RecordId { sobject: sobject.into(), own, asked, org }
         }
         _ => status(table, scope),
     })

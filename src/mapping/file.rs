@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
 
 /// Where something is written.
@@ -113,6 +114,37 @@ fn convert(value: &DeValue<'_>, place: &impl Fn(usize) -> Place) -> Node {
             Node::List(items.iter().map(item).collect())
         }
         DeValue::Table(table) => Node::Table(convert_table(table, place)),
+    }
+}
+
+/// A short name for what the tables say, wherever it is written: the same for the same mapping.
+pub(super) fn version(table: &Table) -> String {
+    let mut text = String::new();
+    write_table(table, &mut text);
+    hex::encode(&Sha256::digest(text)[..6])
+}
+
+/// Texts are quoted, so that two different tables are never written alike.
+fn write_table(table: &Table, text: &mut String) {
+    text.push('{');
+    for (name, item) in table {
+        text.push_str(&format!("{name:?}="));
+        write(&item.node, text);
+    }
+    text.push('}');
+}
+
+fn write(node: &Node, text: &mut String) {
+    match node {
+        Node::Text(word) => text.push_str(&format!("{word:?};")),
+        Node::Number(number) => text.push_str(&format!("{number};")),
+        Node::Flag(flag) => text.push_str(&format!("{flag};")),
+        Node::List(items) => {
+            text.push('[');
+            items.iter().for_each(|item| write(&item.node, text));
+            text.push(']');
+        }
+        Node::Table(table) => write_table(table, text),
     }
 }
 

@@ -25,7 +25,6 @@ use serde_json::value::RawValue;
 pub use file::{Fault, Faults, Place};
 use paths::elements;
 use plan::Plans;
-use sha2::{Digest, Sha256};
 
 use crate::money;
 use crate::salesforce::Fields;
@@ -42,7 +41,6 @@ const DEFAULT_NAME: &str = "default mapping";
 pub struct Mapping {
     plans: Plans,
     names: BTreeMap<String, Arc<str>>,
-    version: Arc<str>,
 }
 
 /// One upsert of one Salesforce record.
@@ -136,6 +134,24 @@ pub enum Error {
     },
 }
 
+/// What the mapping has to know beside the event.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    api_version: String,
+    /// As JSON text, in place of what the event does not say.
+    account: Option<String>,
+    org: Option<String>,
+}
+
+impl Surroundings {
+    /// `api_version` is the version that the mapping understands, `account` the Stripe account whose event it is, as far as the
+    /// event names no other, and `org` the id of the org that the records go to.
+    pub fn new(api_version: &str, account: Option<&str>, org: Option<&str>) -> Self {
+        let account = account.and_then(|account| serde_json::to_string(account).ok());
+        Self { api_version: api_version.to_owned(), account, org: org.map(str::to_owned) }
+    }
+}
+
 /// What all records of one event share.
 struct Occasion<'e> {
     object: Arc<str>,
@@ -151,12 +167,12 @@ impl Mapping {
         let files: Vec<_> = [(DEFAULT_NAME, DEFAULT)].into_iter().chain(own).collect();
         let plans = compile::compile(&files, schema)?;
         let names = plans.kinds.keys().map(|name| (name.clone(), name.as_str().into())).collect();
-        Ok(Self { plans, names, version: version(&files).into() })
+        Ok(Self { plans, names })
     }
 
-    /// Names this mapping: the program's version and a hash of the files' text.
+    /// A short name for what the mapping says: another mapping has another one.
     pub fn version(&self) -> &str {
-        &self.version
+        &self.plans.version
     }
 
     /// The Salesforce objects that are written, each after those that its records can point to.
@@ -171,10 +187,17 @@ impl Mapping {
         kinds.flat_map(|kind| self.plans.targets(kind)).map(Arc::from).collect()
     }
 
-    /// Maps the event in `payload`. `api_version` is the version that the mapping understands.
+    /// Maps an event of which nothing is known but that the mapping understands this API version.
     ///
     /// Errors: the event can never be mapped as it is.
     pub fn map(&self, payload: &str, api_version: &str) -> Result<Mapped, Error> {
+        self.map_in(&Surroundings::new(api_version, None, None), payload)
+    }
+
+    /// Maps the event in `payload`.
+    ///
+    /// Errors: the event can never be mapped as it is.
+    pub fn map_in(&self, around: &Surroundings, payload: &str) -> Result<Mapped, Error> {
         let event: Event<'_, ObjectHead<'_>> = serde_json::from_str(payload)?;
         let head = &event.data.object;
         let (Some(object), Some(id)) = (head.object.as_deref(), head.id.as_deref()) else {
@@ -183,20 +206,21 @@ impl Mapping {
         let (Some(kind), Some(name)) = (self.plans.kinds.get(object), self.names.get(object)) else {
             return Ok(Mapped::Changes(Vec::new(), Vec::new()));
         };
-        let foreign = event.api_version.as_deref().filter(|version| *version != api_version);
+        let foreign = event.api_version.as_deref().filter(|version| *version != around.api_version);
         if let Some(version) = foreign.filter(|_| plausible(id)) {
             let object = Parent { object: object.to_owned(), id: id.to_owned() };
             return Ok(Mapped::Foreign(object, version.to_owned()));
         }
         let occasion = Occasion { object: Arc::clone(name), event_id: &event.id, created: event.created };
-        let found = kind.paths.read(payload)?;
+        let found = kind.read(payload, around)?;
         let mut changes = kind.apply(&occasion, &found)?;
         let mut wishes = Vec::new();
         for (slot, related) in &kind.related {
             for named in one_or_each(found.value(*slot)) {
                 let Ok(id) = transform::id(named) else { continue };
                 // Written in full it needs no reading, unless it is not as it should be.
-                let inside = named.starts_with('{').then(|| self.inside(&event, &occasion, related, named));
+                let inside =
+                    named.starts_with('{').then(|| self.inside(&event, &occasion, around, related, named));
                 match inside {
                     Some(Ok(more)) => changes.extend(more),
                     Some(Err(_)) | None if plausible(&id) => {
@@ -220,7 +244,8 @@ impl Mapping {
     fn inside(
         &self,
         event: &Event<'_, ObjectHead<'_>>,
-        around: &Occasion<'_>,
+        occasion: &Occasion<'_>,
+        around: &Surroundings,
         object: &Arc<str>,
         text: &str,
     ) -> Result<Vec<Change>, Error> {
@@ -233,8 +258,8 @@ impl Mapping {
             account: event.account.as_deref(),
             data: InsideData { object: serde_json::from_str(text)? },
         })?;
-        let found = kind.paths.read(&of_its_own)?;
-        kind.apply(&Occasion { object: Arc::clone(object), ..*around }, &found)
+        let found = kind.read(&of_its_own, around)?;
+        kind.apply(&Occasion { object: Arc::clone(object), ..*occasion }, &found)
     }
 }
 
@@ -263,14 +288,6 @@ fn one_or_each(value: Option<&str>) -> Vec<&str> {
         }
         other => other.into_iter().collect(),
     }
-}
-
-fn version(files: &[(&str, &str)]) -> String {
-    let mut hash = Sha256::new();
-    for (_, text) in files {
-        hash.update(text);
-    }
-    format!("{}-{}", env!("CARGO_PKG_VERSION"), &hex::encode(hash.finalize())[..8])
 }
 
 /// Stripe's ids have at most 255 characters; the databases and Salesforce take no others.

@@ -27,12 +27,16 @@ pub(super) type Slot = usize;
 
 /// What was found, by slot: the JSON text of each value.
 #[derive(Debug)]
-pub(super) struct Found<'a>(Vec<Option<&'a str>>);
+pub(super) struct Found<'a> {
+    values: Vec<Option<&'a str>>,
+    /// The org that the records go to, if it is known.
+    pub org: Option<&'a str>,
+}
 
 impl Paths {
     /// The slot of a path; the same for the same path.
     pub(super) fn add(&mut self, path: &str) -> Slot {
-        if let Some(slot) = self.names.iter().position(|name| name == path) {
+        if let Some(slot) = self.find(path) {
             return slot;
         }
         let slot = self.names.len();
@@ -50,6 +54,11 @@ impl Paths {
         slot
     }
 
+    /// The slot of a path that is wanted.
+    pub(super) fn find(&self, path: &str) -> Option<Slot> {
+        self.names.iter().position(|name| name == path)
+    }
+
     /// The path of a slot.
     pub(super) fn name(&self, slot: Slot) -> &str {
         &self.names[slot]
@@ -60,7 +69,7 @@ impl Paths {
         let mut found = vec![None; self.names.len()];
         let mut json = serde_json::Deserializer::from_str(event);
         Walk { node: &self.root, found: &mut found, depth: 0 }.deserialize(&mut json)?;
-        Ok(Found(found))
+        Ok(Found { values: found, org: None })
     }
 
     /// Reads an object that stands alone, like an element of a list.
@@ -69,19 +78,24 @@ impl Paths {
         if let Some(node) = self.root.child("data").and_then(|data| data.child("object")) {
             descend(node, object, &mut found)?;
         }
-        Ok(Found(found))
+        Ok(Found { values: found, org: None })
     }
 }
 
 impl<'a> Found<'a> {
     /// The JSON text of a value; `None` when it is absent or null.
     pub(super) fn value(&self, slot: Slot) -> Option<&'a str> {
-        self.0[slot].filter(|text| *text != "null")
+        self.values[slot].filter(|text| *text != "null")
+    }
+
+    /// Puts a value in place of what was not found.
+    pub(super) fn put(&mut self, slot: Slot, json: &'a str) {
+        self.values[slot] = Some(json);
     }
 
     /// Whether the field is there, be it null.
     pub(super) fn is_there(&self, slot: Slot) -> bool {
-        self.0[slot].is_some()
+        self.values[slot].is_some()
     }
 
     /// The value as plain text: a string without its quotes, anything else as it is written.

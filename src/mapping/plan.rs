@@ -8,12 +8,14 @@ use super::field::Field;
 use super::paths::{Found, Paths, Slot};
 use super::progress::Progress;
 use super::transform;
-use super::{Change, Error, Occasion, Parent};
+use super::{Change, Error, Occasion, Parent, Surroundings};
 use crate::salesforce::Fields;
 
 /// The plans by Stripe's name of the object.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Plans {
+    /// Of the files that they are made from.
+    pub version: Arc<str>,
     pub kinds: BTreeMap<String, Kind>,
 }
 
@@ -88,6 +90,22 @@ impl Plans {
 }
 
 impl Kind {
+    /// Reads an event; what it does not say of its surroundings is put in.
+    pub(super) fn read<'a>(
+        &self,
+        payload: &'a str,
+        around: &'a Surroundings,
+    ) -> Result<Found<'a>, serde_json::Error> {
+        let mut found = self.paths.read(payload)?;
+        if let (Some(slot), Some(account)) = (self.paths.find("event.account"), &around.account)
+            && found.value(slot).is_none()
+        {
+            found.put(slot, account);
+        }
+        found.org = around.org.as_deref();
+        Ok(found)
+    }
+
     /// The changes of all records that the object becomes.
     pub(super) fn apply(&self, occasion: &Occasion<'_>, found: &Found<'_>) -> Result<Vec<Change>, Error> {
         let changes = self.plans.iter().map(|plan| plan.apply(occasion, &self.paths, found));

@@ -39,7 +39,7 @@ pub(super) enum Transform {
     /// The record of another Stripe object, named by its Stripe id.
     Reference { object: Arc<str> },
     /// The Salesforce record that the metadata names: by a key of its own, or as the record that asked.
-    RecordId { sobject: Arc<str>, own: Slot, asked: Option<(Slot, Slot)> },
+    RecordId { sobject: Arc<str>, own: Slot, asked: Option<(Slot, Slot)>, org: Slot },
     /// The first rule that holds, or else the word for the value.
     Status { rules: Vec<(When, Arc<str>)>, words: Vec<(String, Arc<str>)> },
 }
@@ -86,7 +86,9 @@ impl Transform {
             Self::Constant(value) => return Ok(Made::Value(value.clone())),
             Self::Flag { rules } => return flag(rules, source, found),
             Self::Status { rules, words } => return Ok(status(rules, words, source, found)),
-            Self::RecordId { sobject, own, asked } => return Ok(linked(sobject, *own, *asked, found)),
+            Self::RecordId { sobject, own, asked, org } => {
+                return Ok(linked(sobject, *own, *asked, *org, found));
+            }
             _ => match source {
                 None => return Ok(Made::Nothing),
                 Some(source) => source,
@@ -240,7 +242,8 @@ fn email(source: &str) -> Result<Made, Unfit> {
     }
 }
 
-fn linked(sobject: &str, own: Slot, asked: Option<(Slot, Slot)>, found: &Found<'_>) -> Made {
+/// Ids are only worth something in the org that they come from, which the metadata names.
+fn linked(sobject: &str, own: Slot, asked: Option<(Slot, Slot)>, org: Slot, found: &Found<'_>) -> Made {
     let asked = || {
         let (object, record) = asked?;
         let object = found.text(object)?;
@@ -248,6 +251,12 @@ fn linked(sobject: &str, own: Slot, asked: Option<(Slot, Slot)>, found: &Found<'
     };
     let Some(text) = found.text(own).or_else(asked) else { return Made::Nothing };
     let text = text.trim();
+    let named = found.text(org).and_then(|named| record_id::long_form(named.trim()));
+    if let (Some(named), Some(org)) = (named, found.org)
+        && *named != *org
+    {
+        return Made::LeftOut(format!("`{text}` is a record of the org {named}, not of {org}"));
+    }
     match record_id::long_form(text).filter(|id| record_id::fits(id, sobject)) {
         Some(id) => Made::Value(Value::Text(id)),
         None => Made::LeftOut(format!("`{text}` is not the id of a record of {sobject}")),

@@ -40,6 +40,9 @@ const NOT_READY_LIMIT: i32 = 30;
 /// How long nothing is read after the allowance is used up.
 const SPENT: Duration = Duration::from_secs(3_600);
 
+/// How often it is looked whether a person has let the account's traffic go on.
+const STOPPED_MS: i64 = 1_000;
+
 const BALANCE_TRANSACTION: &str = "balance_transaction";
 
 /// Reads the objects that were asked for.
@@ -113,8 +116,9 @@ impl Step for Fetcher {
 impl Parts {
     async fn step_once(self: Arc<Self>) -> store::Result<Next> {
         let now_ms = unix_ms(self.clock.now());
-        let resting = |(name, (_, pace)): (&String, &(Source, Pace))| {
-            Some((name.clone(), pace.open_at())).filter(|(_, open_at)| *open_at > now_ms)
+        let resting = |(name, (source, pace)): (&String, &(Source, Pace))| {
+            let stopped = source.client.pass().closed().map(|_why| now_ms + STOPPED_MS);
+            Some((name.clone(), pace.open_at().max(stopped.unwrap_or(0)))).filter(|(_, at)| *at > now_ms)
         };
         let resting: BTreeMap<String, i64> = self.accounts.iter().filter_map(resting).collect();
         let paused: Vec<String> = resting.keys().cloned().collect();

@@ -14,12 +14,16 @@ use super::login::{Login, Session};
 use crate::clock::Clock;
 use crate::config::SalesforceConfig;
 use crate::metrics::{self, Metrics};
+use crate::pass::Pass;
 
 /// Seconds; whoever asks for more is asked again all the same.
 const LONGEST_RETRY_AFTER: u64 = 86_400;
 
 /// The field every record is upserted by.
 const EXTERNAL_ID: &str = "Stripe_Id__c";
+
+/// Where all records are sent.
+const COMPOSITE: &str = "composite";
 
 /// A client of one org. It does not retry, except once with a new session when the old one is over.
 pub struct Client {
@@ -28,6 +32,7 @@ pub struct Client {
     api_version: String,
     budget: Keeper,
     metrics: Arc<metrics::Org>,
+    pub(super) pass: Pass,
 }
 
 impl std::fmt::Debug for Client {
@@ -140,6 +145,7 @@ impl Client {
             api_version: config.api_version.clone(),
             budget: Keeper::new(config.daily_call_share, clock),
             metrics: Metrics::default().org(""),
+            pass: Pass::default(),
         })
     }
 
@@ -158,7 +164,7 @@ impl Client {
             .call_records
             .counted(collections.iter().map(|collection| collection.records.len()).sum());
         let body = || Some(self.composite_body(collections));
-        let answer = self.call(reqwest::Method::POST, "composite", body).await?;
+        let answer = self.call(reqwest::Method::POST, COMPOSITE, body).await?;
         let unreadable = |error: serde_json::Error| Error::Unreadable(error.to_string());
         let parsed: CompositeAnswer<'_> = serde_json::from_slice(&answer).map_err(unreadable)?;
         if parsed.responses.len() != collections.len() {
@@ -170,7 +176,7 @@ impl Client {
 
     /// Asks for the org's limits; this is how a pause for the daily budget ends, and proves that we may sign in.
     pub async fn check_limits(&self) -> Result<(), Error> {
-        self.call(reqwest::Method::GET, "limits", || None).await.map(|_body| ())
+        self.get("limits").await.map(|_body| ())
     }
 
     /// How many of the day's requests we may still make.
@@ -212,6 +218,10 @@ impl Client {
         body.into_bytes()
     }
 
+    pub(super) async fn get(&self, path: &str) -> Result<Vec<u8>, Error> {
+        self.call(reqwest::Method::GET, path, || None).await
+    }
+
     /// `body` is made again for the second try, which is rare, rather than kept for it.
     async fn call(
         &self,
@@ -220,10 +230,17 @@ impl Client {
         body: impl Fn() -> Option<Vec<u8>>,
     ) -> Result<Vec<u8>, Error> {
         let session = self.login.session(&self.http).await?;
+        let writes = path == COMPOSITE;
+        if writes {
+            self.admit(&session)?;
+        }
         match self.send(&session, method.clone(), path, body()).await {
             Err(Error::LoggedOut { .. }) => {
                 self.login.forget(&session).await;
                 let session = self.login.session(&self.http).await?;
+                if writes {
+                    self.admit(&session)?;
+                }
                 self.send(&session, method, path, body()).await
             }
             result => result,

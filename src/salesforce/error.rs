@@ -40,6 +40,9 @@ pub enum Error {
     /// No answer, or an answer that says the org is not there now. What was sent may have been carried out.
     #[error("Salesforce cannot be reached: {0}")]
     Unreachable(String),
+    /// Nothing is sent: another org answers than the one that is bound, or of the wrong kind, or it is not known which.
+    #[error("nothing is sent to Salesforce: {0}")]
+    Stopped(String),
     /// An answer that is not what it should be.
     #[error("Salesforce's answer cannot be read: {0}")]
     Unreadable(String),
@@ -50,7 +53,11 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::Exhausted { .. } | Self::RateLimited { .. } | Self::Unreachable(_) | Self::Unreadable(_)
+            Self::Exhausted { .. }
+                | Self::RateLimited { .. }
+                | Self::Unreachable(_)
+                | Self::Unreadable(_)
+                | Self::Stopped(_)
         )
     }
 }
@@ -65,6 +72,7 @@ impl Error {
             Self::LoggedOut { .. } => "logged_out",
             Self::Unreachable(_) => "unreachable",
             Self::Unreadable(_) => "unreadable",
+            Self::Stopped(_) => "stopped",
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::error::Error;
+use super::record_id;
 use crate::clock::Clock;
 use crate::config::SalesforceConfig;
 use crate::metrics::{self, Metrics};
@@ -28,6 +29,8 @@ const REFUSED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_se
 pub(super) struct Session {
     pub(super) token: SecretString,
     pub(super) instance_url: String,
+    /// `00D…`, 18 characters.
+    pub(super) org_id: String,
 }
 
 /// Signs in and keeps the session until somebody finds that it is over.
@@ -68,6 +71,8 @@ struct Claims<'a> {
 struct Granted {
     access_token: String,
     instance_url: String,
+    /// `https://login.salesforce.com/id/<org id>/<user id>`
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -162,7 +167,10 @@ impl Login {
         if status.is_success() {
             let granted: Granted = serde_json::from_slice(&body)
                 .map_err(|error| Error::Unreadable(format!("answer of the token endpoint: {error}")))?;
-            return Ok(Session { token: granted.access_token.into(), instance_url: granted.instance_url });
+            let org_id = granted.id.rsplit('/').nth(1).and_then(record_id::long_form);
+            let no_id = || Error::Unreadable("answer of the token endpoint: `id` names no org".to_owned());
+            let (token, instance_url) = (granted.access_token.into(), granted.instance_url);
+            return Ok(Session { token, instance_url, org_id: org_id.ok_or_else(no_id)? });
         }
         match serde_json::from_slice::<Refused>(&body) {
             Ok(refused) if status.is_client_error() => {

@@ -138,6 +138,11 @@ impl Store {
         off_the_reactor(move || store.write_blocking(work)).await
     }
 
+    /// [`Store::read`] for threads that may block.
+    pub fn read_blocking<T>(&self, work: impl FnOnce(&mut Conn) -> Result<T>) -> Result<T> {
+        work(&mut *self.0.readers.get().map_err(unavailable)?)
+    }
+
     /// [`Store::write`] for threads that may block.
     pub fn write_blocking<T>(&self, work: impl FnOnce(&mut Conn) -> Result<T>) -> Result<T> {
         let mut conn = self.0.writers.get().map_err(unavailable)?;

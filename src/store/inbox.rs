@@ -147,6 +147,18 @@ pub fn take(conn: &mut Conn, limit: i64) -> Result<Vec<PendingEvent>> {
     Ok(on_backend!(conn, c => query.load(c))?)
 }
 
+/// The same without the events of these accounts, which wait.
+pub fn take_except_of(conn: &mut Conn, accounts: &[String], limit: i64) -> Result<Vec<PendingEvent>> {
+    let query = inbox::table
+        .inner_join(events::table)
+        .filter(inbox::state.eq("pending"))
+        .filter(events::account.ne_all(accounts))
+        .order(inbox::seq)
+        .limit(limit)
+        .select((events::seq, events::account, events::payload));
+    Ok(on_backend!(conn, c => query.load(c))?)
+}
+
 /// The newest `limit` events about one object, in order of arrival; those that still wait come last.
 pub fn events_of(conn: &mut Conn, object_id: &str, limit: i64) -> Result<Vec<StoredEvent>> {
     let columns = (

@@ -8,6 +8,7 @@ pub mod api_keys;
 pub mod assertions;
 pub mod attempts;
 pub mod audit;
+pub mod bindings;
 pub mod certificates;
 mod connection;
 pub mod dead_letters;

@@ -745,3 +745,15 @@ pub fn counts(conn: &mut Conn) -> Result<Counts> {
     }
     Ok(counts)
 }
+
+/// Another org answers to this name, and a person said that it is right: what arrived at the old one is due again.
+pub fn send_all_again(conn: &mut Conn, org: &str, now_ms: i64) -> Result<()> {
+    let of_the_org = outbox::table.filter(outbox::org.eq(org));
+    on_backend!(conn, c => {
+        diesel::update(of_the_org).set(outbox::salesforce_id.eq(None::<String>)).execute(c)?;
+        diesel::update(of_the_org.filter(outbox::state.eq("done")))
+            .set((outbox::state.eq("pending"), outbox::attempts.eq(0), outbox::due_at.eq(now_ms)))
+            .execute(c)
+    })?;
+    Ok(())
+}

@@ -6,7 +6,7 @@ use diesel::sql_types::{Array, BigInt, Text};
 
 use super::connection::{Conn, on_backend};
 use super::error::Result;
-use super::schema::{attempts, event_objects, events, inbox, outbox};
+use super::schema::{attempts, event_notes, event_objects, events, inbox, outbox};
 use super::statement::Statement;
 
 /// Deletes up to `limit` events received before `before_ms` and says how many. Events in the inbox stay, also those that
@@ -44,7 +44,10 @@ pub fn forget_events(conn: &mut Conn, before_ms: i64, limit: i64) -> Result<usiz
             statement.execute(c)?;
         }
     }
-    Ok(on_backend!(conn, c => diesel::delete(events::table.filter(events::seq.eq_any(&seqs))).execute(c))?)
+    Ok(on_backend!(conn, c => {
+        diesel::delete(event_notes::table.filter(event_notes::event_seq.eq_any(&seqs))).execute(c)?;
+        diesel::delete(events::table.filter(events::seq.eq_any(&seqs))).execute(c)
+    })?)
 }
 
 /// Deletes up to `limit` attempts made before `before_ms` and says how many. The history of a record that is given up stays.

@@ -21,6 +21,7 @@ use super::objects::{Customer, List, PaymentIntent, Reference, Subscription};
 use super::request::{MADE, OnlyIn, Request, Verb, key_of_call};
 use crate::config::StripeConfig;
 use crate::metrics;
+use crate::pass::Pass;
 
 /// A host that does not even take the connection is not waited for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,6 +36,7 @@ pub struct Client {
     key: SecretString,
     version: String,
     metrics: Option<metrics::Account>,
+    pass: Pass,
 }
 
 /// What Stripe answered to a request that may change something.
@@ -134,7 +136,13 @@ impl Client {
             key: config.secret_key.clone(),
             version: config.api_version.clone(),
             metrics: None,
+            pass: Pass::default(),
         })
+    }
+
+    /// Whether there may be traffic with this account; while it is closed, only [`Client::account`] asks anything.
+    pub fn pass(&self) -> &Pass {
+        &self.pass
     }
 
     /// Counts its calls there.
@@ -328,6 +336,9 @@ impl Client {
         query: &[(&str, String)],
         body: Option<(&Form, &str)>,
     ) -> Result<Reply, Error> {
+        if let Some(why) = self.pass.closed().filter(|_| path != ["account"]) {
+            return Err(Error::Stopped(why));
+        }
         let changes = body.is_some();
         let mut address = self.address(path)?;
         if !query.is_empty() {

@@ -1,5 +1,6 @@
 //! What can go wrong with a request to Stripe, named by what the caller can do about it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -52,6 +53,9 @@ pub enum Error {
         /// Upper-case code.
         actual: String,
     },
+    /// There is no traffic with this account until a person confirms it: the key belongs to another one than before.
+    #[error("nothing is asked of Stripe: {0}")]
+    Stopped(Arc<str>),
     /// Not something that has an address at Stripe: an unknown kind of object, or a text that is no id.
     #[error("there is no address at Stripe for `{0}`")]
     Unaddressable(String),
@@ -111,7 +115,10 @@ impl Error {
             }
             Self::RateLimited { .. } => true,
             Self::Unreachable { should_retry, .. } => should_retry.unwrap_or(true),
-            Self::Unreadable { .. } | Self::OtherCurrency { .. } | Self::Unaddressable(_) => false,
+            Self::Unreadable { .. }
+            | Self::OtherCurrency { .. }
+            | Self::Unaddressable(_)
+            | Self::Stopped(_) => false,
         }
     }
 
@@ -124,6 +131,7 @@ impl Error {
             Self::Unreadable { .. } => "unreadable",
             Self::OtherCurrency { .. } => "other_currency",
             Self::Unaddressable(_) => "unaddressable",
+            Self::Stopped(_) => "stopped",
         }
     }
 
@@ -149,7 +157,7 @@ impl Error {
             Self::RateLimited { request_id, .. }
             | Self::Unreachable { request_id, .. }
             | Self::Unreadable { request_id, .. } => request_id.as_deref(),
-            Self::OtherCurrency { .. } | Self::Unaddressable(_) => None,
+            Self::OtherCurrency { .. } | Self::Unaddressable(_) | Self::Stopped(_) => None,
         }
     }
 }

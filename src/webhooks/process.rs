@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::order::{self, State};
 use crate::clock::{Clock, unix_ms};
-use crate::mapping::{Change, Mapped, Mapping, Parent, Wish};
+use crate::mapping::{Change, Mapped, Mapping, Parent, Surroundings, Wish};
 use crate::metrics::Metrics;
+use crate::pass::Pass;
 use crate::store::fetches::{self, Wanted};
 use crate::store::inbox::{self, PendingEvent};
 use crate::store::outbox::{self, Known, NewState, Position};
@@ -40,6 +41,23 @@ pub struct Route {
     pub org: String,
     /// The API version that its events are understood in.
     pub api_version: String,
+    /// Whether events of the account may be mapped, and whose they are.
+    pub account_pass: Pass,
+    /// Which org the records go to.
+    pub org_pass: Pass,
+}
+
+impl Route {
+    /// A route that nobody guards.
+    pub fn unguarded(org: String, api_version: String) -> Self {
+        Self { org, api_version, account_pass: Pass::default(), org_pass: Pass::default() }
+    }
+
+    /// What the mapping has to know of the surroundings.
+    pub fn surroundings(&self) -> Surroundings {
+        let (account, org) = (self.account_pass.identity(), self.org_pass.identity());
+        Surroundings::new(&self.api_version, account.as_deref(), org.as_deref())
+    }
 }
 
 /// What one transaction did.
@@ -76,8 +94,15 @@ impl Processor {
     /// have taken the same events meanwhile, merging them twice changes nothing.
     async fn process_batch(&self) -> store::Result<Done> {
         let (mapping, accounts) = (Arc::clone(&self.mapping), Arc::clone(&self.accounts));
-        let take =
-            move |conn: &mut Conn| Ok(understand_all(&inbox::take(conn, BATCH_LIMIT)?, &mapping, &accounts));
+        let stopped = |(name, route): (&String, &Route)| route.account_pass.closed().map(|_why| name.clone());
+        let stopped: Vec<String> = accounts.iter().filter_map(stopped).collect();
+        let take = move |conn: &mut Conn| {
+            let events = match stopped.as_slice() {
+                [] => inbox::take(conn, BATCH_LIMIT)?,
+                stopped => inbox::take_except_of(conn, stopped, BATCH_LIMIT)?,
+            };
+            Ok(understand_all(&events, &mapping, &accounts))
+        };
         let batch = self.store.read(take).await?;
         if batch.events == 0 {
             return Ok(Done::default());
@@ -131,10 +156,12 @@ struct Batch {
 
 fn understand_all(events: &[PendingEvent], mapping: &Mapping, accounts: &BTreeMap<String, Route>) -> Batch {
     let mut batch = Batch { events: events.len(), ..Batch::default() };
+    let surroundings = |(name, route): (&String, &Route)| (name.clone(), route.surroundings());
+    let surroundings: BTreeMap<String, Surroundings> = accounts.iter().map(surroundings).collect();
     for event in events {
-        let understood = match accounts.get(&event.account) {
-            Some(route) => understand(mapping, event, route),
-            None => Err(format!("no account `{}` is configured", event.account)),
+        let understood = match (accounts.get(&event.account), surroundings.get(&event.account)) {
+            (Some(route), Some(around)) => understand(mapping, event, route, around),
+            _ => Err(format!("no account `{}` is configured", event.account)),
         };
         match understood {
             Ok(Understood::States { states, wishes, notes }) => {
@@ -203,10 +230,11 @@ pub(super) fn understand(
     mapping: &Mapping,
     event: &PendingEvent,
     route: &Route,
+    around: &Surroundings,
 ) -> Result<Understood, String> {
     let payload =
         event.payload.unpack().map_err(|error| format!("the stored event cannot be read: {error}"))?;
-    let mapped = match catch_unwind(AssertUnwindSafe(|| mapping.map(&payload, &route.api_version))) {
+    let mapped = match catch_unwind(AssertUnwindSafe(|| mapping.map_in(around, &payload))) {
         Ok(result) => result.map_err(|error| error.to_string())?,
         Err(_panic) => return Err("the mapping panicked".to_owned()),
     };

@@ -117,7 +117,7 @@ fn understood(
         .ok_or_else(|| format!("no account `{}` is configured", event.account))?;
     let pending =
         PendingEvent { seq: event.seq, account: event.account.clone(), payload: event.payload.clone() };
-    understand(mapping, &pending, route)
+    understand(mapping, &pending, route, &route.surroundings())
 }
 
 impl Retold {

@@ -11,6 +11,7 @@ use paybridge::clock::Clock;
 use paybridge::config::{Config, PREFIX};
 use paybridge::sandbox::keys::Keys;
 use paybridge::sandbox::{salesforce, stripe};
+use paybridge::store::bindings::{self, Binding};
 use paybridge::store::outbox::{Arrived, Counts, Leased, NewState, Position};
 use paybridge::store::{Backend, Conn, Store, api_keys, attempts, inbox, outbox, stops};
 use secrecy::{ExposeSecret, SecretString};
@@ -20,6 +21,8 @@ use time::OffsetDateTime;
 use crate::postgres;
 
 pub const STRIPE_KEY: &str = "sk_test_suite";
+/// The org that the story's metadata names.
+const ORG_ID: &str = "00D5g00000AbCdEEAV";
 pub const WEBHOOK_SECRET: &str = "whsec_suite";
 pub const OLD_WEBHOOK_SECRET: &str = "whsec_suite_old";
 
@@ -84,12 +87,22 @@ pub struct Answer {
 }
 
 impl Bridge {
+    /// A bridge that has been at work before: account and org are bound, and nobody asks who they are.
     pub async fn start(backend: Backend) -> Self {
-        Self::start_with(backend, &[]).await
+        Self::start_as(backend, &[], true).await
     }
 
     /// With some settings of its own.
     pub async fn start_with(backend: Backend, own: &[(&str, &str)]) -> Self {
+        Self::start_as(backend, own, true).await
+    }
+
+    /// A bridge at its very first start.
+    pub async fn start_unbound(backend: Backend) -> Self {
+        Self::start_as(backend, &[], false).await
+    }
+
+    async fn start_as(backend: Backend, own: &[(&str, &str)], bound: bool) -> Self {
         let clock = Clock::manual(OffsetDateTime::now_utc());
         let directory = tempfile::tempdir().unwrap();
         let database_url = database(backend, &directory);
@@ -114,7 +127,11 @@ impl Bridge {
         })
         .await
         .unwrap();
+        org.set_org_id(ORG_ID);
         org.seed_sample();
+        if bound {
+            bind(&database_url, &org.org_id()).await;
+        }
         let mut settings = settings(&database_url, &stripe.base_url(), &org.base_url());
         for (key, value) in own {
             let key = format!("{PREFIX}{key}");
@@ -360,6 +377,12 @@ impl Bridge {
         self.org.calls().iter().filter(|call| call.path.contains("/oauth2/token")).count()
     }
 
+    /// As if the key in the configuration had been exchanged since the account was bound.
+    pub async fn forget_key(&self) {
+        let forget = |conn: &mut Conn| bindings::answered(conn, "stripe", "main", "another key");
+        self.store().write(forget).await.unwrap();
+    }
+
     /// Stops the service in order and starts it again on the same database.
     pub async fn restart(&mut self) {
         self.running.take().unwrap().stop().await;
@@ -374,6 +397,33 @@ impl Bridge {
         self.stripe.deliver_to(format!("http://{}/webhooks/stripe", running.address()));
         self.running = Some(running);
     }
+}
+
+/// Writes down that the service has spoken with the stand-in of Stripe and with this org before.
+pub async fn bind(database_url: &str, org_id: &str) {
+    let key_hash = paybridge::bindings::hash(&STRIPE_KEY.to_owned().into());
+    let binding = |party: &str, identity: &str, kind: &str, key_hash: String| Binding {
+        party: party.to_owned(),
+        name: "main".to_owned(),
+        identity: identity.to_owned(),
+        kind: kind.to_owned(),
+        key_hash,
+        bound_at: 0,
+        other: None,
+        other_kind: None,
+        other_at: None,
+    };
+    let account = binding("stripe", "acct_1SandboxPaybridge", "test", key_hash);
+    let org = binding("salesforce", org_id, "sandbox", String::new());
+    let url = SecretString::from(database_url.to_owned());
+    let write = move || {
+        let store = Store::open(&url, 2).unwrap();
+        store.write_blocking(|conn| {
+            bindings::bind(conn, &account)?;
+            bindings::bind(conn, &org)
+        })
+    };
+    tokio::task::spawn_blocking(write).await.unwrap().unwrap();
 }
 
 /// Complains about what a test left behind.

@@ -12,7 +12,7 @@ use paybridge::store::fetches::{self, Wanted};
 use paybridge::store::outbox::{self, NewState, Position};
 use paybridge::store::{Backend, Conn};
 
-use crate::bridge::{Bridge, arrived, database, lease_due, settings};
+use crate::bridge::{Bridge, arrived, bind, database, lease_due, settings};
 use crate::each_backend;
 
 each_backend!(
@@ -177,7 +177,9 @@ fn stub_org(reply: &'static str) -> (String, std::sync::Arc<std::sync::atomic::A
             }
             let text = String::from_utf8_lossy(&head).into_owned();
             if text.contains("/oauth2/token") {
-                let body = format!(r#"{{"access_token":"t","instance_url":"{instance}"}}"#);
+                let body = format!(
+                    r#"{{"access_token":"t","instance_url":"{instance}","id":"https://test.salesforce.com/id/{STUB_ORG}/0"}}"#
+                );
                 let _ = write!(
                     stream,
                     "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -192,10 +194,13 @@ fn stub_org(reply: &'static str) -> (String, std::sync::Arc<std::sync::atomic::A
     (base, calls)
 }
 
+const STUB_ORG: &str = "00DKj000000paybMAA";
+
 async fn against(reply: &'static str, rows: usize) -> (outbox::Counts, usize) {
     let directory = tempfile::tempdir().unwrap();
     let url = database(Backend::Sqlite, &directory);
     let (org, calls) = stub_org(reply);
+    bind(&url, STUB_ORG).await;
     let config = Config::load(None, settings(&url, "http://127.0.0.1:9", &org)).unwrap();
     let clock = Clock::manual(time::OffsetDateTime::now_utc());
     let app = tokio::task::spawn_blocking(|| App::assemble(config, clock)).await.unwrap().unwrap();

@@ -5,6 +5,7 @@
 mod api;
 mod architecture;
 mod balance;
+mod bindings;
 mod bridge;
 mod commands;
 mod contract;

@@ -21,7 +21,8 @@ async fn old_events_are_forgotten_and_nothing_else_is(mut bridge: Bridge) {
     let unreadable = r#"{"id":"evt_unreadable","object":"event","api_version":null,"created":1,"livemode":false,
         "type":"charge.succeeded","data":{"object":{"id":"ch_bad","object":"charge","amount":1,"currency":"xxx"}}}"#;
     assert_eq!(bridge.receive(unreadable).await.status, 200);
-    bridge.drain().await;
+    // Long enough for the fee to be read.
+    bridge.drain_for(Duration::from_secs(60)).await;
     let stored = bridge.stored_events().await;
     assert!(stored > 3, "{stored}");
 

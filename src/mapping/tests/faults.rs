@@ -32,6 +32,18 @@ fn a_file_of_the_users_changes_single_fields_and_leaves_out_others() {
 }
 
 #[test]
+fn the_version_is_of_what_the_mapping_says_and_not_of_how_it_is_written() {
+    let version = |text: &str| own(text).unwrap().version().to_owned();
+    let default = mapping().version();
+    assert!(default.len() == 12 && default.bytes().all(|b| b.is_ascii_hexdigit()), "{default}");
+    assert_eq!(version(""), default);
+    assert_eq!(version("# Nothing else.\n\n[refund.fields]\nName = { text = \"id\" }\n"), default);
+    let other = version("[refund.fields]\nName = { text = \"reason\" }\n");
+    assert_ne!(other, default);
+    assert_eq!(version("refund.fields.Name.text = \"reason\"\n"), other);
+}
+
+#[test]
 fn one_stripe_object_can_fill_records_of_the_users_own() {
     let directory = tempfile::tempdir().unwrap();
     let fields = directory.path().join("Ledger__c/fields");

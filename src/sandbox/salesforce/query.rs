@@ -83,7 +83,7 @@ fn organization(tx: &Transaction<'_>, query: &Query) -> Result<Answer, Failure> 
             "Id" => json::of(id),
             "Name" => json::of("Sandbox on this machine"),
             "IsSandbox" => json::of(&tx.is_sandbox),
-            "OrganizationType" => json::of("Developer Edition"),
+            "OrganizationType" => json::of("Enterprise Edition"),
             "InstanceName" => json::of("LOCAL1"),
             _ => return Err(no_such_column(name, "Organization")),
         };

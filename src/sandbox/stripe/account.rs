@@ -4,17 +4,18 @@ use serde_json::json;
 
 use super::errors::Answer;
 use super::form::Form;
+use super::state::State;
 
-/// The one account of a stand-in.
+/// The account of a stand-in, until it becomes another one.
 pub(super) const ID: &str = "acct_1SandboxPaybridge";
 /// Its name on invoices.
 pub(super) const NAME: &str = "Sandbox Inc.";
 
 /// `GET /v1/account`
-pub(super) fn get(form: &Form) -> Answer {
+pub(super) fn get(state: &State, form: &Form) -> Answer {
     form.check(&[])?;
     Ok(json!({
-        "id": ID,
+        "id": state.account,
         "object": "account",
         "business_type": "company",
         "capabilities": { "card_payments": "active", "transfers": "active" },

@@ -237,6 +237,11 @@ impl Stripe {
         self.0.shared.by_itself(|state| refunds::fail(state, refund, reason))
     }
 
+    /// From now on the secret key is one of another account, with the same objects.
+    pub fn become_account(&self, id: &str) {
+        id.clone_into(&mut self.0.shared.state().account);
+    }
+
     /// Sends what is available in this currency to the bank; the payout's id, or nothing when nothing is available.
     pub fn pay_out(&self, currency: &str) -> Option<String> {
         self.0.shared.by_itself(|state| payouts::pay_out(state, currency))

@@ -41,7 +41,7 @@ pub(super) fn route(state: &mut State, method: &str, path: &str, form: &Form) ->
     let unknown = || Refusal::unknown_url(method, path);
     let steps: Vec<&str> = path.strip_prefix("/v1/").ok_or_else(unknown)?.split('/').collect();
     match (method, steps.as_slice()) {
-        ("GET", ["account"]) => account::get(form),
+        ("GET", ["account"]) => account::get(state, form),
         ("GET", ["events"]) => events::list(state, form),
         ("GET", ["events", id]) => events::get(state, id, form),
 

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::Call;
 use super::errors::{Answer, Refusal};
 use super::events::{self, Log};
 use super::idempotency::Keys;
 use super::line_items::Sale;
 use super::payment_methods::Card;
+use super::{Call, account};
 
 /// The objects and events of one account.
 pub(super) struct State {
@@ -19,6 +19,8 @@ pub(super) struct State {
     pub(super) events: Log,
     pub(super) keys: Keys,
     pub(super) calls: Vec<Call>,
+    /// Id of the account whose key is accepted.
+    pub(super) account: String,
     /// How the card behind a payment method behaves.
     pub(super) cards: HashMap<String, &'static Card>,
     /// What each checkout session and payment link sells.
@@ -46,6 +48,7 @@ impl State {
             events: Log::default(),
             keys: Keys::default(),
             calls: Vec::new(),
+            account: account::ID.to_owned(),
             cards: HashMap::new(),
             sales: HashMap::new(),
             address: String::new(),

@@ -1,0 +1,334 @@
+//! Finds out who answers, compares it with who is bound, and opens or closes the way to it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use super::judge::{Found, Judged, judge, wrong_environment};
+use super::{SALESFORCE, STRIPE};
+use crate::backoff;
+use crate::clock::{Clock, from_unix_ms, unix_ms};
+use crate::config::{Config, Mode};
+use crate::pass::{Pass, State};
+use crate::store::bindings::{self, Binding};
+use crate::store::{self, Conn, Store};
+use crate::worker::{Bell, Next, Step};
+use crate::{salesforce, stripe};
+
+/// Longest first wait after somebody did not answer, and the longest wait at all.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+/// How often it is looked whether a person has confirmed a change.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Guards all accounts and orgs of a service.
+#[derive(Debug)]
+pub struct Guard {
+    store: Store,
+    accounts: BTreeMap<String, Account>,
+    orgs: BTreeMap<String, Org>,
+    clock: Clock,
+    /// They ring when traffic may go on.
+    bells: Vec<Bell>,
+    waits: Mutex<BTreeMap<(&'static str, String), Wait>>,
+}
+
+#[derive(Debug)]
+struct Account {
+    client: stripe::Client,
+    mode: Mode,
+    key_hash: String,
+}
+
+#[derive(Debug)]
+struct Org {
+    client: Arc<salesforce::Client>,
+    /// The accounts whose records go there.
+    accounts: Vec<(String, Mode)>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Wait {
+    failures: u32,
+    until_ms: i64,
+}
+
+/// By what a key is known again without being kept.
+pub fn hash(key: &SecretString) -> String {
+    hex::encode(&Sha256::digest(key.expose_secret())[..16])
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Test => "test",
+        Mode::Live => "live",
+    }
+}
+
+impl Guard {
+    /// Takes the passes of all clients into its hand. What was bound before is open at once; an account with another key than
+    /// before, once it is known whose key that is. `bells` ring when traffic may go on. Blocks.
+    pub fn new(
+        config: &Config,
+        clients: &BTreeMap<String, stripe::Client>,
+        orgs: &BTreeMap<String, Arc<salesforce::Client>>,
+        store: Store,
+        clock: Clock,
+        bells: Vec<Bell>,
+    ) -> store::Result<Self> {
+        let account = |(name, client): (&String, &stripe::Client)| {
+            let settings = config.stripe.get(name)?;
+            let (mode, key_hash) = (settings.mode(), hash(&settings.secret_key));
+            Some((name.clone(), Account { client: client.clone(), mode, key_hash }))
+        };
+        let accounts: BTreeMap<_, _> = clients.iter().filter_map(account).collect();
+        let org = |(name, client): (&String, &Arc<salesforce::Client>)| {
+            let accounts = config.stripe.iter().filter(|(_, settings)| settings.org == *name);
+            let accounts = accounts.map(|(name, settings)| (name.clone(), settings.mode())).collect();
+            (name.clone(), Org { client: Arc::clone(client), accounts })
+        };
+        let orgs = orgs.iter().map(org).collect();
+        let guard = Self { store, accounts, orgs, clock, bells, waits: Mutex::default() };
+        let bound = guard.store.read_blocking(bindings::list)?;
+        guard.take_over(&bound);
+        Ok(guard)
+    }
+
+    fn take_over(&self, bound: &[Binding]) {
+        let of = |party: &str, name: &str| bound.iter().find(|b| b.party == party && b.name == name);
+        for (name, account) in &self.accounts {
+            let state = match of(STRIPE, name) {
+                Some(bound) if bound.other.is_none() && bound.key_hash == account.key_hash => {
+                    State::Open(bound.identity.as_str().into())
+                }
+                Some(_) => State::Closed("the key is new; it is not known yet whose it is".into()),
+                None => State::Unknown,
+            };
+            account.client.pass().set(state);
+        }
+        for (name, org) in &self.orgs {
+            let state = match of(SALESFORCE, name) {
+                Some(bound) if bound.other.is_none() => org.state(name, &bound.identity, &bound.kind),
+                _ => State::Unknown,
+            };
+            if let State::Closed(why) = &state {
+                tracing::error!("traffic with salesforce.{name} is stopped; nothing is lost: {why}");
+            }
+            org.client.pass().set(state);
+        }
+    }
+
+    async fn look(&self) -> bool {
+        let mut opened = false;
+        for (name, account) in &self.accounts {
+            let pass = account.client.pass();
+            if !matches!(pass.state(), State::Open(_)) && self.is_due(STRIPE, name) {
+                let result = self.look_at_account(name, account).await;
+                opened |= self.note(STRIPE, name, pass, result);
+            }
+        }
+        for (name, org) in &self.orgs {
+            let pass = org.client.pass();
+            if !matches!(pass.state(), State::Open(_)) && self.is_due(SALESFORCE, name) {
+                let result = self.look_at_org(name, org).await;
+                opened |= self.note(SALESFORCE, name, pass, result);
+            }
+        }
+        opened
+    }
+
+    /// Asks Stripe whose key it is, unless that is known.
+    async fn look_at_account(&self, name: &str, account: &Account) -> Result<State, Failed> {
+        let bound = self.bound(STRIPE, name).await?;
+        if let Some(why) = bound.as_ref().and_then(|bound| another(bound)) {
+            return Ok(State::Closed(why.into()));
+        }
+        let identity = match account.client.account().await {
+            Ok(identity) => identity.0,
+            // A restricted key may not ask. Then nothing can be compared, and nothing is stopped.
+            Err(stripe::Error::Rejected(refusal)) if refusal.status == 403 && bound.is_none() => {
+                return Ok(State::Unguarded);
+            }
+            Err(error) => return Err(Failed::Party(error.to_string())),
+        };
+        let found = Found { identity, kind: mode_name(account.mode).to_owned() };
+        self.compare(STRIPE, name, bound, found, &account.key_hash).await.map(|judged| match judged {
+            Ok(bound) => State::Open(bound.identity.as_str().into()),
+            Err(why) => State::Closed(why.into()),
+        })
+    }
+
+    /// Asks the org who it is.
+    async fn look_at_org(&self, name: &str, org: &Org) -> Result<State, Failed> {
+        let bound = self.bound(SALESFORCE, name).await?;
+        if let Some(why) = bound.as_ref().and_then(|bound| another(bound)) {
+            return Ok(State::Closed(why.into()));
+        }
+        let identity = match org.client.identity().await {
+            Ok(identity) => identity,
+            Err(error) => return Err(Failed::Party(error.to_string())),
+        };
+        let kind = if identity.is_sandbox { "sandbox" } else { "production" };
+        let found = Found { identity: identity.org_id, kind: kind.to_owned() };
+        self.compare(SALESFORCE, name, bound, found, "").await.map(|judged| match judged {
+            Ok(bound) => org.state(name, &bound.identity, &bound.kind),
+            Err(why) => State::Closed(why.into()),
+        })
+    }
+
+    async fn bound(&self, party: &'static str, name: &str) -> Result<Option<Binding>, Failed> {
+        let name = name.to_owned();
+        Ok(self.store.read(move |conn| bindings::find(conn, party, &name)).await?)
+    }
+
+    /// Writes down what came of it. Gives who is bound now, or why nothing may move.
+    async fn compare(
+        &self,
+        party: &'static str,
+        name: &str,
+        bound: Option<Binding>,
+        found: Found,
+        key_hash: &str,
+    ) -> Result<Result<Binding, String>, Failed> {
+        let (name, key_hash) = (name.to_owned(), key_hash.to_owned());
+        let now_ms = unix_ms(self.clock.now());
+        let write = move |conn: &mut Conn| match (judge(bound.as_ref(), &found), bound) {
+            (Judged::Same, Some(bound)) => {
+                bindings::answered(conn, party, &name, &key_hash)?;
+                Ok(Ok(bound))
+            }
+            (Judged::Another, Some(bound)) => {
+                bindings::another_answered(conn, party, &name, &found.identity, &found.kind, now_ms)?;
+                let (other, other_kind) = (Some(found.identity), Some(found.kind));
+                Ok(Err(another(&Binding { other, other_kind, ..bound }).unwrap_or_default()))
+            }
+            _ => {
+                let Found { identity, kind } = found;
+                let (other, other_kind, other_at) = (None, None, None);
+                let binding = Binding {
+                    party: party.to_owned(),
+                    name: name.clone(),
+                    identity,
+                    kind,
+                    key_hash,
+                    bound_at: now_ms,
+                    other,
+                    other_kind,
+                    other_at,
+                };
+                bindings::bind(conn, &binding)?;
+                // Another process may have been first.
+                Ok(Ok(bindings::find(conn, party, &name)?.unwrap_or(binding)))
+            }
+        };
+        Ok(self.store.write(write).await?)
+    }
+
+    /// Sets the pass, tells people what they have to know, and says whether traffic may go on now.
+    fn note(&self, party: &'static str, name: &str, pass: &Pass, result: Result<State, Failed>) -> bool {
+        let now_ms = unix_ms(self.clock.now());
+        match result {
+            Ok(state) => {
+                self.wait(party, name, Wait { failures: 0, until_ms: now_ms + ms(LOOK_AGAIN) });
+                if !pass.set(state.clone()) {
+                    return false;
+                }
+                match state {
+                    State::Open(identity) => {
+                        tracing::info!(%identity, "{party}.{name} is {identity}");
+                        true
+                    }
+                    State::Closed(why) => {
+                        tracing::error!("traffic with {party}.{name} is stopped; nothing is lost: {why}");
+                        false
+                    }
+                    State::Unguarded => {
+                        tracing::warn!(
+                            "the key of {party}.{name} may not read its account: Stripe_Account__c stays empty, and nobody notices if the key is exchanged for another account's"
+                        );
+                        true
+                    }
+                    State::Unknown => false,
+                }
+            }
+            Err(error) => {
+                let failures = self.waiting(party, name).failures + 1;
+                let wait = backoff::wait(failures, BACKOFF.0, BACKOFF.1, fastrand::u64(..));
+                let until_ms = now_ms + ms(wait) + 1;
+                self.wait(party, name, Wait { failures, until_ms });
+                let until = from_unix_ms(until_ms);
+                if failures == 1 {
+                    tracing::warn!(%until, "it is not known yet who {party}.{name} is: {error}");
+                } else {
+                    tracing::debug!(failures, %until, "it is not known yet who {party}.{name} is: {error}");
+                }
+                false
+            }
+        }
+    }
+
+    fn waiting(&self, party: &'static str, name: &str) -> Wait {
+        let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.get(&(party, name.to_owned())).copied().unwrap_or_default()
+    }
+
+    fn wait(&self, party: &'static str, name: &str, wait: Wait) {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.insert((party, name.to_owned()), wait);
+    }
+
+    fn is_due(&self, party: &'static str, name: &str) -> bool {
+        self.waiting(party, name).until_ms <= unix_ms(self.clock.now())
+    }
+}
+
+impl Org {
+    /// Whether records may go there, as far as environments are concerned.
+    fn state(&self, name: &str, identity: &str, kind: &str) -> State {
+        let wrong =
+            self.accounts.iter().find_map(|(account, mode)| wrong_environment(account, *mode, name, kind));
+        match wrong {
+            Some(why) => State::Closed(why.into()),
+            None => State::Open(identity.into()),
+        }
+    }
+}
+
+impl Step for Guard {
+    fn name(&self) -> &'static str {
+        "guard"
+    }
+
+    async fn step(&self) -> Next {
+        if self.look().await {
+            self.bells.iter().for_each(Bell::ring);
+            return Next::Again;
+        }
+        Next::Idle
+    }
+}
+
+/// Why it is not known who answers.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error("{0}")]
+    Party(String),
+}
+
+/// That another one answers than the one who is bound, if one does.
+fn another(bound: &Binding) -> Option<String> {
+    let (other, kind) = (bound.other.as_ref()?, bound.other_kind.as_ref()?);
+    let Binding { party, name, identity, kind: bound_kind, .. } = bound;
+    Some(format!(
+        "{party}.{name} is bound to {identity} ({bound_kind}), and {other} ({kind}) answers; if that is right, say \
+         `paybridge bindings confirm {party}.{name}`"
+    ))
+}
+
+fn ms(length: Duration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,155 @@
+//! Who is bound at the first connect, and what a change stops until a person confirms it.
+
+use std::process::Command;
+use std::time::Duration;
+
+use paybridge::store::bindings;
+
+use crate::bridge::{Bridge, settings};
+use crate::each_backend;
+
+each_backend!(
+    the_account_and_the_org_are_bound_at_the_first_connect,
+    another_org_gets_nothing_until_a_person_confirms_it,
+    another_account_changes_nothing_until_a_person_confirms_it,
+    an_exchanged_key_of_the_same_account_is_no_change,
+    test_payments_do_not_go_to_a_production_org,
+    ids_of_another_orgs_records_are_not_sent,
+);
+
+const CUSTOMER: &str = "Stripe_Customer__c";
+const ACCOUNT: &str = "acct_1SandboxPaybridge";
+const OTHER_ORG: &str = "00DKj000000paybMAA";
+const A_MINUTE: Duration = Duration::from_secs(60);
+
+/// What the program says with these arguments to the service's database, and whether it was content.
+async fn paybridge(bridge: &Bridge, arguments: &[&str]) -> (bool, String) {
+    let settings = settings(&bridge.database_url, &bridge.stripe.base_url(), &bridge.org.base_url());
+    let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+    let run = move || {
+        let program = env!("CARGO_BIN_EXE_paybridge");
+        Command::new(program).args(arguments).env_clear().envs(settings).output().unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+async fn a_customer(bridge: &Bridge, name: &str) -> String {
+    let customer = bridge.at_stripe("/v1/customers", &[("name", name)]).await;
+    bridge.deliver().await;
+    bridge.drain_for(A_MINUTE).await;
+    customer["id"].as_str().unwrap().to_owned()
+}
+
+async fn the_account_and_the_org_are_bound_at_the_first_connect(bridge: Bridge) {
+    let mut bridge = Bridge::start_unbound(bridge.backend).await;
+    let customer = a_customer(&bridge, "Ada").await;
+    assert_eq!(bridge.field(CUSTOMER, &customer, "Stripe_Account__c").unwrap(), ACCOUNT);
+    let bound = bridge.store().read(bindings::list).await.unwrap();
+    let shown: Vec<_> = bound
+        .iter()
+        .map(|b| (b.party.as_str(), b.name.as_str(), b.identity.as_str(), b.kind.as_str(), b.other.is_some()))
+        .collect();
+    let org = bridge.org.org_id();
+    assert_eq!(
+        shown,
+        [("salesforce", "main", org.as_str(), "sandbox", false), ("stripe", "main", ACCOUNT, "test", false)]
+    );
+    assert!(!bound[1].key_hash.is_empty() && !bound[1].key_hash.contains("suite"), "{bound:?}");
+    // Known from now on: nobody is asked again.
+    let asked =
+        |bridge: &Bridge| bridge.stripe.calls().iter().filter(|call| call.path == "/v1/account").count();
+    assert_eq!(asked(&bridge), 1);
+    bridge.restart().await;
+    a_customer(&bridge, "Ben").await;
+    assert_eq!(asked(&bridge), 1);
+    let (good, said) = paybridge(&bridge, &["bindings", "list"]).await;
+    assert!(good && said.contains(&format!("stripe.main = {ACCOUNT} (test), since ")), "{said}");
+    assert!(said.contains(&format!("salesforce.main = {org} (sandbox), since ")), "{said}");
+}
+
+async fn another_org_gets_nothing_until_a_person_confirms_it(bridge: Bridge) {
+    let first = a_customer(&bridge, "Ada").await;
+    let old = bridge.org.org_id();
+    bridge.org.set_org_id(OTHER_ORG);
+    let second = a_customer(&bridge, "Ben").await;
+    bridge.drain_for(A_MINUTE).await;
+    assert!(bridge.org.record(CUSTOMER, &second).is_none(), "another org got a record");
+    assert_eq!(bridge.counts().await.pending, 1, "it waits");
+    let (good, said) = paybridge(&bridge, &["check"]).await;
+    assert!(
+        !good && said.contains(&format!("{OTHER_ORG} (sandbox) answers, but the name is bound to {old}")),
+        "{said}"
+    );
+    let (_, said) = paybridge(&bridge, &["bindings", "list"]).await;
+    assert!(said.contains(&format!("{OTHER_ORG} (sandbox) answers instead")), "{said}");
+    let (good, said) = paybridge(&bridge, &["bindings", "confirm", "salesforce.main"]).await;
+    assert!(good && said.contains(&format!("salesforce.main = {OTHER_ORG} (sandbox)")), "{said}");
+    let written = bridge.org.writes(CUSTOMER, &first);
+    bridge.drain_for(A_MINUTE).await;
+    assert_eq!(bridge.field(CUSTOMER, &second, "Name").unwrap(), "Ben");
+    assert_eq!(bridge.org.writes(CUSTOMER, &first), written + 1, "the new org gets what the old one had");
+    let (good, said) = paybridge(&bridge, &["bindings", "list"]).await;
+    assert!(good && !said.contains("STOPPED"), "{said}");
+}
+
+async fn another_account_changes_nothing_until_a_person_confirms_it(mut bridge: Bridge) {
+    a_customer(&bridge, "Ada").await;
+    // The key is exchanged for one of another account by mistake.
+    bridge.stripe.become_account("acct_other");
+    bridge.forget_key().await;
+    bridge.restart().await;
+    let customer = a_customer(&bridge, "Ben").await;
+    assert!(bridge.org.record(CUSTOMER, &customer).is_none(), "an event was mapped");
+    let reads = bridge.stripe.calls().iter().filter(|c| c.method == "GET" && c.path != "/v1/account").count();
+    assert_eq!(reads, 0, "something was read");
+    let (good, said) = paybridge(&bridge, &["check"]).await;
+    assert!(
+        !good && said.contains("acct_other (test) answers, but the name is bound to acct_1Sandbox"),
+        "{said}"
+    );
+    let (good, said) = paybridge(&bridge, &["bindings", "confirm", "stripe.main"]).await;
+    assert!(good, "{said}");
+    bridge.drain_for(A_MINUTE).await;
+    assert_eq!(bridge.field(CUSTOMER, &customer, "Stripe_Account__c").unwrap(), "acct_other");
+}
+
+async fn an_exchanged_key_of_the_same_account_is_no_change(mut bridge: Bridge) {
+    a_customer(&bridge, "Ada").await;
+    bridge.forget_key().await;
+    bridge.restart().await;
+    let customer = a_customer(&bridge, "Ben").await;
+    assert_eq!(bridge.field(CUSTOMER, &customer, "Stripe_Account__c").unwrap(), ACCOUNT);
+}
+
+async fn test_payments_do_not_go_to_a_production_org(bridge: Bridge) {
+    let first = a_customer(&bridge, "Ada").await;
+    // Somebody says that the org is one that is worked with.
+    let (good, said) =
+        paybridge(&bridge, &["bindings", "confirm", "salesforce.main", "--as", "production"]).await;
+    assert!(good && said.contains("(production)"), "{said}");
+    let mut bridge = bridge;
+    bridge.restart().await;
+    let second = a_customer(&bridge, "Ben").await;
+    assert!(bridge.org.record(CUSTOMER, &first).is_some() && bridge.org.record(CUSTOMER, &second).is_none());
+    let (good, said) = paybridge(&bridge, &["check"]).await;
+    assert!(!good && said.contains("test payments do not go there"), "{said}");
+    let (good, said) =
+        paybridge(&bridge, &["bindings", "confirm", "salesforce.main", "--as", "sandbox"]).await;
+    assert!(good, "{said}");
+    bridge.drain_for(A_MINUTE).await;
+    assert!(bridge.org.record(CUSTOMER, &second).is_some(), "a word of a person lets it go on");
+}
+
+async fn ids_of_another_orgs_records_are_not_sent(bridge: Bridge) {
+    a_customer(&bridge, "Ada").await;
+    for (org, linked) in [(OTHER_ORG.to_owned(), false), (bridge.org.org_id(), true)] {
+        let account = paybridge::sandbox::salesforce::ACCOUNT_ID;
+        let form = [("name", "Ben"), ("metadata[sf_account_id]", account), ("metadata[sf_org_id]", &org)];
+        let customer = bridge.at_stripe("/v1/customers", &form).await;
+        bridge.deliver().await;
+        let customer = customer["id"].as_str().unwrap();
+        assert_eq!(bridge.field(CUSTOMER, customer, "Account__c").is_some(), linked, "{org}");
+    }
+}
