@@ -213,7 +213,7 @@ impl Running {
             // Nothing is even leased while it is not known that the right org answers.
             if !shared.client.may_send() {
                 self.give_back(shared).await;
-                return (Next::Idle, false);
+                return (Next::Idle, LOOK_ANYWAY);
             }
             let budget = shared.client.budget();
             if let Some(until) = shared.closed_until(budget, self.calls.is_empty()) {
