@@ -66,6 +66,25 @@ impl Caller {
         read(self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token)).await.unwrap()
     }
 
+    /// Asks for something that succeeds; prints any other answer.
+    #[track_caller]
+    pub fn done(
+        &self,
+        method: &str,
+        path: &str,
+        body: serde_json::Value,
+    ) -> impl Future<Output = serde_json::Value> + Send + 'static {
+        let place = std::panic::Location::caller();
+        let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.base));
+        let request = request.bearer_auth(&self.token).json(&body);
+        let what = format!("{method} {path} at {place}");
+        async move {
+            let (status, answer) = read(request).await.unwrap_or_else(|| panic!("{what}: no answer"));
+            assert!((200..300).contains(&status), "{what}: {answer:#}");
+            answer
+        }
+    }
+
     /// The same caller at another process.
     pub fn calling(&self, address: impl std::fmt::Display) -> Self {
         Self { base: format!("http://{address}"), ..self.clone() }

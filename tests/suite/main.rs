@@ -21,6 +21,7 @@ mod operators;
 mod order;
 mod postgres;
 mod process;
+mod resources;
 mod retention;
 mod signatures;
 mod store;
