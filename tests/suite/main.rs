@@ -16,6 +16,7 @@ mod faults;
 mod hardening;
 mod idempotency;
 mod journeys;
+mod level;
 mod mapping;
 mod operators;
 mod order;

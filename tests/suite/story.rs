@@ -21,6 +21,7 @@ each_backend!(
     told_in_any_order_end_to_end_it_ends_the_same,
     told_in_two_hundred_orders_it_ends_the_same,
     an_event_in_another_api_version_is_read_again_or_set_aside_with_the_reason,
+    each_event_in_another_api_version_is_set_aside_when_its_object_is_gone,
 );
 
 const STORY: &str = include_str!("../fixtures/story.jsonl");
@@ -202,6 +203,10 @@ async fn an_event_in_another_api_version_is_read_again_or_set_aside_with_the_rea
     assert_eq!(dead.event_id, "evt_1nnHAEP1JQOzdLQLbkAZeEwx");
     let reason = dead.last_error.as_deref().unwrap();
     assert!(reason.contains(&format!("Stripe has no subscription `{subscription}`")), "{reason}");
+    for id in [invoice, subscription] {
+        let (status, told) = bridge.api("GET", &format!("/v1/trace/{id}"), None).await;
+        assert!(status == 200 && told.to_string().contains("written in API version 2024-06-20"), "{told:#}");
+    }
     let (found, mut expected) = (ends::in_the_org(&bridge), ends::table());
     assert_eq!(found[invoice]["Last_Event_Id__c"], ends::READ);
     // The last event in our version says the same as what would have been read.
@@ -209,4 +214,18 @@ async fn an_event_in_another_api_version_is_read_again_or_set_aside_with_the_rea
     last.insert("Last_Event_Id__c".to_owned(), "evt_1J7H7o31JQOzdLQLhagCKLSV".to_owned());
     last.insert("Last_Event_At__c".to_owned(), "2026-12-04T11:00:01Z".to_owned());
     ends::assert_same(&found, &expected, "without the subscription");
+}
+
+/// One read serves them all, and so does its failure.
+async fn each_event_in_another_api_version_is_set_aside_when_its_object_is_gone(mut bridge: Bridge) {
+    bridge.expect_dead_letters();
+    let old = story().into_iter().find(|event| event.contains("evt_1nnHAEP1JQOzdLQLbkAZeEwx")).unwrap();
+    let another = old.replace("evt_1nnHAEP1JQOzdLQLbkAZeEwx", "evt_another");
+    tell(&bridge, &[old, &another]).await;
+    let dead = bridge.store().read(|conn| inbox::dead_letters(conn, 10)).await.unwrap();
+    let told: Vec<_> = dead.iter().map(|dead| dead.event_id.as_str()).collect();
+    assert_eq!(told, ["evt_1nnHAEP1JQOzdLQLbkAZeEwx", "evt_another"]);
+    assert!(
+        dead.iter().all(|dead| dead.last_error.as_deref().unwrap().contains("Stripe has no subscription"))
+    );
 }
