@@ -1,9 +1,9 @@
 // Each check must find the fault it is there for: damages a copy of the project and expects to be told.
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { checkAll } from "./all.mjs";
 
@@ -23,22 +23,38 @@ const AGENT = `${MAIN}/permissionsets/Paybridge_Agent.permissionset-meta.xml`;
 const FLOW = `${MAIN}/flows/Opportunity_Subscription_When_Won.flow-meta.xml`;
 const field = (name, object = "Stripe_Charge__c") => `${MAIN}/objects/${object}/fields/${name}.field-meta.xml`;
 
-const replace = (path, from, to) => (root) => {
-  const file = join(root, path);
-  const before = readFileSync(file, "utf8");
-  assert.ok(before.includes(from), `${path} has no ${from}`);
-  writeFileSync(file, before.replace(from, () => to));
+// One copy of the project, damaged and mended for each test: copying it takes longer than checking it.
+const ROOT = mkdtempSync(join(tmpdir(), "paybridge-apex-"));
+for (const part of ["sfdx-project.json", "force-app"]) cpSync(join(APEX, part), join(ROOT, part), { recursive: true });
+after(() => rmSync(ROOT, { recursive: true }));
+const mends = [];
+
+const write = (path, text) => {
+  const file = join(ROOT, path);
+  const before = existsSync(file) ? readFileSync(file) : undefined;
+  mends.push(() => (before === undefined ? rmSync(file) : writeFileSync(file, before)));
+  if (text === undefined) rmSync(file);
+  else writeFileSync(file, text);
 };
-const rename = (from, to) => (root) => renameSync(join(root, from), join(root, to));
-const remove = (path) => (root) => rmSync(join(root, path));
+const replace = (path, from, to) => () => {
+  const before = readFileSync(join(ROOT, path), "utf8");
+  assert.ok(before.includes(from), `${path} has no ${from}`);
+  write(path, before.replace(from, () => to));
+};
+const remove = (path) => () => write(path, undefined);
+const rename = (from, to) => () => {
+  write(to, readFileSync(join(ROOT, from), "utf8"));
+  write(from, undefined);
+};
+const all = (...damages) => () => damages.forEach((damage) => damage());
 
 const DAMAGES = [
   ["a tag that is not closed", replace(field("Fee__c"), "</label>", ""), /^FAULT files.*\n.*Fee__c.*not well-formed/m],
   ["an ampersand that is not escaped", replace(field("Fee__c"), "What Stripe", "What & Stripe"), /not well-formed/],
-  ["another root element", (root) => {
-    replace(field("Fee__c"), "<CustomField ", "<CustomFeld ")(root);
-    replace(field("Fee__c"), "</CustomField>", "</CustomFeld>")(root);
-  }, /root element is not CustomField/],
+  ["another root element", all(
+    replace(field("Fee__c"), "<CustomField ", "<CustomFeld "),
+    replace(field("Fee__c"), "</CustomField>", "</CustomFeld>"),
+  ), /root element is not CustomField/],
   ["a file that is not named after its field", rename(field("Fee__c"), field("Fees__c")), /fullName is Fee__c/],
   ["a misspelt suffix", rename(field("Fee__c"), field("Fee__c").replace("field-meta", "feld-meta")), /nothing that belongs in this folder/],
   ["elements out of order", replace(field("Fee__c"), "<label>Fee</label>\n    <precision>18</precision>", "<precision>18</precision>\n    <label>Fee</label>"), /^FAULT Salesforce's WSDL.*\n.*<label> must stand before <precision>/m],
@@ -48,10 +64,10 @@ const DAMAGES = [
   ["a type that does not exist", replace(field("Fee__c"), "<type>Number<", "<type>Decimal<"), /"Decimal", which is not a FieldType/],
   ["a type that the mapping does not know", replace(field("Fee__c"), "<type>Number<", "<type>Currency<"), /field type Currency/],
   ["history of a field where the object has none", replace(`${CHARGE}/Stripe_Charge__c.object-meta.xml`, "<enableHistory>true<", "<enableHistory>false<"), /^FAULT objects.*\n.*enableHistory is false/m],
-  ["an outside wider than the inside", (root) => {
-    replace(`${CHARGE}/Stripe_Charge__c.object-meta.xml`, "<sharingModel>ReadWrite<", "<sharingModel>Private<")(root);
-    replace(`${CHARGE}/Stripe_Charge__c.object-meta.xml`, "<externalSharingModel>Private<", "<externalSharingModel>Read<")(root);
-  }, /wider than sharingModel/],
+  ["an outside wider than the inside", all(
+    replace(`${CHARGE}/Stripe_Charge__c.object-meta.xml`, "<sharingModel>ReadWrite<", "<sharingModel>Private<"),
+    replace(`${CHARGE}/Stripe_Charge__c.object-meta.xml`, "<externalSharingModel>Private<", "<externalSharingModel>Read<"),
+  ), /wider than sharingModel/],
   ["an object without its file", remove(`${CHARGE}/Stripe_Charge__c.object-meta.xml`), /Stripe_Charge__c has no object file/],
   ["a scale larger than the precision", replace(field("Fee__c"), "<precision>18<", "<precision>2<"), /^FAULT fields.*\n.*scale is larger/m],
   ["a status twice", replace(field("Status__c"), "<fullName>Failed<", "<fullName>Pending<"), /two values have the fullName "pending"/],
@@ -78,11 +94,11 @@ const DAMAGES = [
   ["a registration that is not what the contract says", replace(REGISTRATION, "createcustomer", "createcustomers"), /^FAULT contract.*\n.*npm run generate/m],
   ["bodies that are not what the contract says", replace(apex("PaybridgeApi"), "public String email;", "public String mail;"), /PaybridgeApi.cls is not what openapi/],
   ["Apex that is not Apex", replace(apex("PaybridgeInput"), "return", "retrun"), /^FAULT Apex.*\n.*PaybridgeInput.cls:/m],
-  ["a reserved word as a name", (root) => {
-    replace(apex("PaybridgeInput"), "String value)", "String in)")(root);
-    replace(apex("PaybridgeInput"), "isBlank(value)", "isBlank(in)")(root);
-    replace(apex("PaybridgeInput"), "value.trim()", "in.trim()")(root);
-  }, /PaybridgeInput.cls: Unexpected token 'in'/],
+  ["a reserved word as a name", all(
+    replace(apex("PaybridgeInput"), "String value)", "String in)"),
+    replace(apex("PaybridgeInput"), "isBlank(value)", "isBlank(in)"),
+    replace(apex("PaybridgeInput"), "value.trim()", "in.trim()"),
+  ), /PaybridgeInput.cls: Unexpected token 'in'/],
   ["a property that the contract does not have", replace(apex("PaybridgeUpsertCustomer"), "body.email", "body.emial"), /UpsertCustomerRequest has no emial/],
   ["an answer's property that the contract does not have", replace(apex("PaybridgeBulk"), "answer.operationStatus", "answer.operationState"), /BulkAnswer has no operationState/],
   ["an amount that is no text", replace(apex("PaybridgeCreatePaymentIntent"), "PaybridgeInput.amount(amount)", "amount"), /a Decimal does not fit into a String/],
@@ -119,7 +135,7 @@ const DAMAGES = [
   ["a field permission for no field", replace(VIEWER, "<field>Stripe_Charge__c.Fee__c<", "<field>Stripe_Charge__c.Fees__c<"), /Fees__c is not a field[^]*Fee__c has no field permission/],
   ["a reader that writes", replace(VIEWER, "<editable>false<", "<editable>true<"), /editable must be false/],
   ["the right to delete", replace(INTEGRATION, "<allowDelete>false<", "<allowDelete>true<"), /Account: grants allowDelete, allowRead, expected allowRead/],
-  ["a file that the conversion leaves out", (root) => writeFileSync(join(root, ".forceignore"), "**/Stripe_Charge__c/fields/Fee__c.field-meta.xml\n"), /^FAULT conversion.*\n.*package.xml lacks CustomField Stripe_Charge__c.Fee__c/m],
+  ["a file that the conversion leaves out", () => write(".forceignore", "**/Stripe_Charge__c/fields/Fee__c.field-meta.xml\n"), /^FAULT conversion.*\n.*package.xml lacks CustomField Stripe_Charge__c.Fee__c/m],
   ["a field that is gone", remove(field("Exchange_Rate__c", "Stripe_Balance_Transaction__c")), /Stripe_Balance_Transaction__c has no field Exchange_Rate__c/],
 ];
 
@@ -130,16 +146,14 @@ for (const [title, damage, told] of DAMAGES) {
 test("finds nothing in the project as it is", async () => assert.equal(await faultsAfter(() => {}), ""));
 
 async function faultsAfter(damage) {
-  const root = mkdtempSync(join(tmpdir(), "paybridge-apex-"));
   try {
-    for (const part of ["sfdx-project.json", "force-app"]) cpSync(join(APEX, part), join(root, part), { recursive: true });
-    damage(root);
+    damage();
     let told = "";
-    for await (const { title, faults } of checkAll(root)) {
+    for await (const { title, faults } of checkAll(ROOT)) {
       if (faults.length > 0) told += [`FAULT ${title}`, ...faults].join("\n");
     }
     return told;
   } finally {
-    rmSync(root, { recursive: true });
+    while (mends.length > 0) mends.pop()();
   }
 }
