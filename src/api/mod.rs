@@ -94,10 +94,8 @@ impl ApiState {
         let accounts = &self.pipeline.accounts;
         let allowed: Vec<&str> =
             accounts.keys().map(String::as_str).filter(|name| self.is_for(caller, name)).collect();
-        let name = header.unwrap_or_else(|| match allowed.as_slice() {
-            [only] => only,
-            _ => "main",
-        });
+        let own = if let [only] = allowed.as_slice() { only } else { "main" };
+        let name = header.unwrap_or(own);
         if accounts.contains_key(name) && !self.is_for(caller, name) {
             let detail = format!("`{name}` is not one of {}", allowed.join(", "));
             return Err(Problem::new(Code::AccountNotAllowed, detail));
