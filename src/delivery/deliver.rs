@@ -221,7 +221,7 @@ impl Running {
                 return (Next::At(until), LOOK_ANYWAY);
             }
             let calls = if budget == Budget::Ask { 1 } else { shared.lane().calls() };
-            let has_room = self.calls.values().filter(|call| call.sent_at.is_some()).count() < calls;
+            let has_room = self.sent() < calls;
             match self.prepared.take() {
                 Some(call) if !has_room => {
                     self.prepared = Some(call);
@@ -287,7 +287,8 @@ impl Running {
         // What is blocked fills the window: look further the next time.
         let blocked = too_little && chosen.behind_calls > limit / 2 && gathered.cut_off;
         self.reach = if blocked { (self.reach.max(1) * 2).min(FARTHEST_REACH) } else { 1 };
-        let alone = self.calls.is_empty() && self.prepared.is_none();
+        // What is only being written down occupies no request.
+        let alone = self.sent() == 0 && self.prepared.is_none();
         let Chosen { ids, waits, longest_due_ms, .. } = chosen;
         let waited = longest_due_ms.map_or(0, |due_ms| now_ms - due_ms);
         let waited = Duration::from_millis(u64::try_from(waited).unwrap_or(0));
@@ -305,6 +306,7 @@ impl Running {
         let put_off = !waits.is_empty();
         let call_id = uuid::Uuid::now_v7().to_string();
         let leased_until_ms = unix_ms(now + shared.config.lease);
+        let idle = self.calls.is_empty() && self.prepared.is_none();
         // Never the same twice, so that letting go of one turn does not end a later one.
         self.held_until_ms = unix_ms(now + HOLD).max(self.held_until_ms + 1);
         let (in_tx, lease, held_until_ms) = (Arc::clone(shared), call_id.clone(), self.held_until_ms);
@@ -324,7 +326,7 @@ impl Running {
             let due_ms = left_over.iter().map(|row| row.due_at).min().unwrap_or(now_ms);
             let left_over: Vec<i64> = left_over.iter().map(|row| row.id).collect();
             outbox::release(conn, &lease, &left_over, due_ms)?;
-            if collections.is_empty() && alone {
+            if collections.is_empty() && idle {
                 lanes::release(conn, &in_tx.org, &in_tx.holder, held_until_ms)?;
             }
             Ok(Taken::Rows(collections, touched))
@@ -358,6 +360,11 @@ impl Running {
         let head =
             Head { id, leased_at, leased_until_ms, epoch, touched, probed, taken_ms: now_ms, sent_at: None };
         Ok(Composed::Call(Call { head, collections }))
+    }
+
+    /// How many calls the org has not answered yet.
+    fn sent(&self) -> usize {
+        self.calls.values().filter(|call| call.sent_at.is_some()).count()
     }
 
     fn start(&mut self, shared: &Arc<Shared>, call: Call) {

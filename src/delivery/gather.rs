@@ -116,7 +116,13 @@ fn add_absent_parents(conn: &mut Conn, wanted: &Wanted, gathered: &mut Gathered)
         }
         from = gathered.candidates.len();
         let ids: Vec<&str> = parents.iter().map(String::as_str).collect();
-        for absent in outbox::absent(conn, &wanted.org, &ids)? {
+        let absent = outbox::absent(conn, &wanted.org, &ids)?;
+        // A Stripe object may become several records. Which of them a child points to is not known here, so one that is
+        // there is enough: children must not wait for another one that somebody's own mapping adds.
+        let ids: Vec<&str> = absent.iter().map(|absent| absent.row.external_id.as_str()).collect();
+        let there = if ids.is_empty() { Vec::new() } else { outbox::arrived(conn, &wanted.org, &ids)? };
+        let there: BTreeSet<String> = there.into_iter().collect();
+        for absent in absent.into_iter().filter(|absent| !there.contains(&absent.row.external_id)) {
             match barrier(&absent, wanted) {
                 None if known.insert(absent.row.id) => {
                     gathered.candidates.push(Candidate::read(absent.row)?);

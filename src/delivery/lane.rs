@@ -273,3 +273,92 @@ impl Lane {
         std::mem::take(&mut self.signs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    fn lane() -> Lane {
+        let config = DeliveryConfig {
+            calls_in_flight: 4,
+            max_attempts: 5,
+            backoff: Duration::from_secs(1),
+            backoff_limit: Duration::from_secs(300),
+            lease: Duration::from_secs(180),
+            parent_wait: Duration::from_secs(86_400),
+        };
+        Lane::new("main".to_owned(), config, Metrics::default().org("main"))
+    }
+
+    fn cause(needs_person: bool, may_be_ours: bool) -> Cause {
+        Cause { reason: "no".to_owned(), needs_person, may_be_ours, retry_after: None }
+    }
+
+    fn shown(lane: &mut Lane) -> Vec<(String, bool)> {
+        let put = |sign| match sign {
+            Sign::Put(stop) => Some((stop.sobject, stop.needs_person)),
+            Sign::Works(_) => None,
+        };
+        lane.take_signs().into_iter().filter_map(put).collect()
+    }
+
+    #[test]
+    fn calls_that_fail_together_are_one_failure() {
+        let (mut lane, now) = (lane(), OffsetDateTime::UNIX_EPOCH);
+        let epoch = lane.epoch();
+        assert_eq!((lane.calls(), lane.closed_until(now)), (4, None));
+        (0..4).for_each(|_| lane.close(epoch, cause(false, true), now, u64::MAX));
+        let first_wait = lane.closed_until(now).unwrap() - now;
+        assert!(first_wait <= Duration::from_millis(1_001), "{first_wait}");
+        assert_eq!((lane.calls(), lane.records()), (1, CALL_LIMIT), "one goes ahead");
+        // A call that had left before was answered: it says nothing about what is now.
+        lane.answered(epoch, false, &BTreeSet::new());
+        assert_eq!(lane.calls(), 1);
+        lane.answered(lane.epoch(), false, &BTreeSet::new());
+        assert_eq!((lane.calls(), lane.closed_until(now)), (4, None));
+    }
+
+    #[test]
+    fn calls_get_smaller_only_when_what_they_carry_may_be_the_reason() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        for (may_be_ours, records) in [(true, 1), (false, CALL_LIMIT)] {
+            let mut lane = lane();
+            (0..12).for_each(|_| lane.close(lane.epoch(), cause(false, may_be_ours), now, 0));
+            assert_eq!(lane.records(), records);
+        }
+        let mut lane = lane();
+        lane.answered(lane.epoch(), true, &BTreeSet::new());
+        assert_eq!((lane.records(), lane.calls()), (CALL_LIMIT / 2, 2), "locked records need room");
+        lane.answered(lane.epoch(), false, &BTreeSet::new());
+        assert_eq!((lane.records(), lane.calls()), (CALL_LIMIT, 4));
+    }
+
+    #[test]
+    fn operators_are_shown_what_lasts() {
+        let (mut lane, now) = (lane(), OffsetDateTime::UNIX_EPOCH);
+        lane.close(lane.epoch(), cause(false, true), now, 0);
+        assert_eq!(shown(&mut lane), [], "one failure is no news");
+        lane.close(lane.epoch(), cause(true, false), now, 0);
+        assert_eq!(shown(&mut lane), [(String::new(), true)]);
+    }
+
+    #[test]
+    fn an_object_is_probed_until_a_record_of_it_arrives() {
+        let (mut lane, now) = (lane(), OffsetDateTime::UNIX_EPOCH);
+        let held = |lane: &Lane, now| lane.held(now).first().map(|(_, until, _)| *until);
+        // Two calls that had left together find the same.
+        (0..2).for_each(|_| lane.hold("Charge", "no such column", now, u64::MAX));
+        assert_eq!(shown(&mut lane), [("Charge".to_owned(), true)]);
+        let later = now + Duration::from_secs(2);
+        assert!(held(&lane, now).is_some() && held(&lane, later).is_none() && lane.is_probed("Charge"));
+        let lease_ends = later + Duration::from_secs(180);
+        lane.probe("Charge", lease_ends);
+        assert_eq!(held(&lane, later), Some(unix_ms(lease_ends)), "one call goes ahead");
+        lane.hold("Charge", "no such column", later, u64::MAX);
+        assert!(held(&lane, later).unwrap() < unix_ms(lease_ends));
+        assert_eq!(lane.calls(), 4, "others go on");
+        lane.answered(lane.epoch(), false, &BTreeSet::from(["Charge".to_owned()]));
+        assert!(!lane.is_probed("Charge") && held(&lane, later).is_none());
+    }
+}

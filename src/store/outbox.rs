@@ -379,6 +379,16 @@ pub fn absent(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<Vec<A
     Ok(on_backend!(conn, c => query.load(c))?)
 }
 
+/// Those of these external ids under which some record is in the org.
+pub fn arrived(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<Vec<String>> {
+    let query = outbox::table
+        .filter(outbox::org.eq(org))
+        .filter(outbox::external_id.eq_any(external_ids))
+        .filter(outbox::delivered_at.is_not_null())
+        .select(outbox::external_id);
+    Ok(on_backend!(conn, c => query.load(c))?)
+}
+
 /// Records and their parents in calls of others that may still be under way: external ids, the parents as a JSON list, and
 /// until when.
 pub fn travelling(conn: &mut Conn, org: &str, now_ms: i64) -> Result<Vec<(String, String, i64)>> {

@@ -20,6 +20,7 @@ each_backend!(
     a_record_without_access_gets_its_tries_while_others_arrive,
     an_org_that_is_full_stops_the_lane_with_one_alert,
     children_of_a_dead_parent_wait_and_say_so,
+    children_do_not_wait_for_a_second_record_of_their_parent,
     a_parent_that_never_comes_is_named_in_the_dead_letter,
     a_parent_that_somebody_deleted_comes_back,
     what_stopped_the_process_before_is_forgotten_when_records_arrive,
@@ -235,6 +236,19 @@ async fn children_of_a_dead_parent_wait_and_say_so(bridge: Bridge) {
     bridge.store().write(move |conn| outbox::replay(conn, parent, now_ms)).await.unwrap();
     bridge.drain_for(Duration::from_secs(600)).await;
     assert_eq!(bridge.counts().await.done, 4);
+}
+
+async fn children_do_not_wait_for_a_second_record_of_their_parent(mut bridge: Bridge) {
+    bridge.expect_dead_letters();
+    bridge.org.reject_object("Product2", "REQUIRED_FIELD_MISSING", "somebody's own rule");
+    bridge.merge(vec![state_of("Product2", "cus_00000", "{}", &[])]).await;
+    bridge.merge(families(1, 0)).await;
+    bridge.drain().await;
+    assert_eq!((bridge.counts().await.dead, bridge.counts().await.done), (1, 1));
+    let fields = r#"{"Customer__r":{"Stripe_Id__c":"cus_00000"}}"#;
+    bridge.merge(vec![state_of(CHARGE, "ch_1", fields, &[("customer", "cus_00000")])]).await;
+    bridge.drain().await;
+    assert!(bridge.org.record(CHARGE, "ch_1").is_some());
 }
 
 async fn a_parent_that_never_comes_is_named_in_the_dead_letter(mut bridge: Bridge) {

@@ -98,12 +98,15 @@ async fn a_declined_payment_tells_why(bridge: Bridge) {
 async fn a_refund_changes_the_charge_too(bridge: Bridge) {
     let paid = bridge.a_payment("4900", "usd").await;
     bridge.deliver().await;
+    // Within one second it would have to be read from Stripe.
+    bridge.clock.advance(Duration::from_secs(5));
     let part = bridge.at_stripe("/v1/refunds", &[("charge", &paid.charge), ("amount", "1000")]).await;
     bridge.deliver().await;
     assert_eq!(bridge.field(CHARGE, &paid.charge, "Status__c").unwrap(), "Partially Refunded");
     assert_eq!(bridge.field(CHARGE, &paid.charge, "Amount_Refunded__c").unwrap(), "10.00");
     let refund = part["id"].as_str().unwrap();
     assert_eq!(bridge.field("Stripe_Refund__c", refund, "Status__c").unwrap(), "Completed");
+    bridge.clock.advance(Duration::from_secs(5));
     bridge.at_stripe("/v1/refunds", &[("charge", &paid.charge)]).await;
     bridge.deliver().await;
     assert_eq!(bridge.field(CHARGE, &paid.charge, "Status__c").unwrap(), "Refunded");
@@ -243,6 +246,7 @@ async fn a_newer_state_wakes_a_dead_record(mut bridge: Bridge) {
     bridge.deliver().await;
     assert_eq!(bridge.counts().await.dead, 1);
     bridge.org.pardon(&paid.charge);
+    bridge.clock.advance(Duration::from_secs(5));
     bridge.clock.advance(Duration::from_secs(5));
     bridge.at_stripe("/v1/refunds", &[("charge", &paid.charge)]).await;
     bridge.deliver().await;
