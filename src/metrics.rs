@@ -118,6 +118,10 @@ pub struct Stored {
     pub objects_held: IntGaugeVec,
     /// Objects still to be read from Stripe.
     pub reads_pending: IntGauge,
+    /// Creations and changes at Stripe whose outcome is not known.
+    pub calls_unknown: IntGauge,
+    /// How long the oldest of them has not been known.
+    pub oldest_unknown_call_age: IntGauge,
     /// Whether the database answered.
     pub up: IntGauge,
 }
@@ -410,6 +414,12 @@ impl Stored {
                 &["org"],
             ),
             reads_pending: make.gauge("stripe_reads_pending", "Objects still to be read from Stripe"),
+            calls_unknown: make
+                .gauge("calls_unknown", "Creations and changes at Stripe whose outcome is not known"),
+            oldest_unknown_call_age: make.gauge(
+                "calls_oldest_unknown_age_seconds",
+                "How long the oldest call with unknown outcome has waited for an answer",
+            ),
             up: make.gauge("database_up", "1 if the database answered when this was asked for"),
         }
     }

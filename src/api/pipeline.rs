@@ -33,6 +33,8 @@ use crate::stripe;
 
 /// Stripe may forget a key after 24 hours, and would then do the work again. From this age on it is looked up instead.
 const KEY_IS_OLD: Duration = Duration::from_secs(23 * 60 * 60);
+/// Stripe forgets events after 30 days. What was not found out by then, a person has to.
+const EVENTS_ARE_GONE: Duration = Duration::from_secs(29 * 24 * 60 * 60);
 /// Stripe's clock and ours may differ so much.
 const SKEW: Duration = Duration::from_secs(300);
 
@@ -109,8 +111,18 @@ impl Pipeline {
 
     async fn find_out(&self, account: &Account, wanted: &Wanted, held: &Held) -> Outcome {
         let Wanted { kind, request, key } = wanted;
-        let is_old = held.asked_before && self.clock.now() - held.created_at >= KEY_IS_OLD;
-        if is_old && request.deletes().is_none() {
+        let age = self.clock.now() - held.created_at;
+        let is_old = held.asked_before && age >= KEY_IS_OLD && request.deletes().is_none();
+        if is_old && age >= EVENTS_ARE_GONE {
+            tracing::error!(
+                claim.id = held.id,
+                action = kind.name,
+                "nobody can find out any more what became of a call"
+            );
+            let problem = with_key(Problem::never_found_out(), wanted);
+            return Outcome::Unknown { problem, again: false };
+        }
+        if is_old {
             return match self.look_up(account, wanted, held).await {
                 Ok(Some(known)) => Outcome::Known(known),
                 Ok(None) => Outcome::Refused(with_key(Problem::never_done(), wanted)),

@@ -254,6 +254,16 @@ impl Problem {
         Self::new(Code::StripeUnreachable, detail)
     }
 
+    /// Nobody knows any more, and Stripe does not tell.
+    pub(super) fn never_found_out() -> Self {
+        let mut problem = Self::new(
+            Code::StripeFailed,
+            "the request may have taken effect, and Stripe does not tell any more; look there before sending another key",
+        );
+        problem.retryable = false;
+        problem
+    }
+
     /// The key came with other values before.
     pub(super) fn key_reused() -> Self {
         Self::new(

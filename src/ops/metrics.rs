@@ -68,6 +68,8 @@ fn show(ops: &Ops, waiting: &Waiting, orgs: &[(String, WaitingFor)]) {
     stored.oldest_event_age.set(age_seconds(waiting.oldest_event_at, now_ms));
     stored.events_dead.set(waiting.dead_events);
     stored.reads_pending.set(waiting.reads);
+    stored.calls_unknown.set(waiting.unknown_calls);
+    stored.oldest_unknown_call_age.set(age_seconds(waiting.oldest_unknown_call_at, now_ms));
     stored.records_known.set(waiting.records_known);
     for (org, of_org) in orgs {
         let state = |state: &str, count| stored.records.with_label_values(&[org.as_str(), state]).set(count);

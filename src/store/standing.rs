@@ -23,6 +23,10 @@ pub struct Waiting {
     pub dead_events: i64,
     /// Objects to be read from Stripe.
     pub reads: i64,
+    /// Creations and changes at Stripe whose outcome is not known.
+    pub unknown_calls: i64,
+    /// When the oldest of them was asked for; milliseconds since 1970.
+    pub oldest_unknown_call_at: Option<i64>,
     /// Records that were ever heard of; an estimate on PostgreSQL.
     pub records_known: i64,
     /// The event received last.
@@ -77,7 +81,13 @@ pub fn waiting(conn: &mut Conn) -> Result<Waiting> {
     let oldest = "SELECT e.received_at AS n FROM inbox i JOIN events e ON e.seq = i.seq WHERE i.state = 'pending' \
         ORDER BY i.seq LIMIT 1";
     let last = "SELECT event_id, received_at FROM events ORDER BY seq DESC LIMIT 1";
+    let unknown = "FROM claims WHERE state IN ('pending', 'leased') AND state = 'pending'";
     Ok(Waiting {
+        unknown_calls: counted(conn, unknown, ENOUGH)?,
+        oldest_unknown_call_at: number(
+            conn,
+            &format!("SELECT created_at AS n {unknown} ORDER BY created_at LIMIT 1"),
+        )?,
         events: counted(conn, "FROM inbox WHERE state = 'pending'", ENOUGH)?,
         oldest_event_at: number(conn, oldest)?,
         dead_events: counted(conn, "FROM inbox WHERE state = 'dead'", ENOUGH)?,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use paybridge::api::{Scope, issue};
 use paybridge::clock::Clock;
 use paybridge::sandbox::stripe::{Fault, Options, Stripe};
-use paybridge::store::{Backend, Store, api_keys, idempotency};
+use paybridge::store::{Backend, Store, api_keys, idempotency, standing};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -23,6 +23,7 @@ each_backend!(
     what_stripe_did_while_it_failed_is_found_by_its_events,
     a_key_that_is_too_old_is_looked_up_and_never_sent,
     what_nobody_did_in_a_day_is_not_done_any_more,
+    what_nobody_found_out_in_a_month_is_left_to_a_person,
     no_secret_is_kept_and_none_is_lost,
     a_bulk_that_takes_long_goes_on_and_can_be_asked_for,
     a_bulk_is_inside_stripes_limits_and_not_slower_than_they_allow,
@@ -165,6 +166,22 @@ async fn what_nobody_did_in_a_day_is_not_done_any_more(bridge: Bridge) {
     assert_eq!(count(&bridge.stripe, "payment_intent.created"), 0);
     let (status, made) = caller.post("/v1/payment-intents", &payment("k")).await;
     assert_eq!((status, &made["idempotencyReplayed"]), (201, &json!(false)), "{made:#}");
+}
+
+async fn what_nobody_found_out_in_a_month_is_left_to_a_person(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    bridge.stripe.set_outage(true);
+    let (status, accepted) = caller.post("/v1/payment-intents", &payment("k")).await;
+    assert_eq!(status, 202, "{accepted:#}");
+    bridge.stripe.set_outage(false);
+    bridge.clock.advance(Duration::from_secs(31 * 86_400));
+    bridge.drain().await;
+    let (status, lost) = caller.post("/v1/payment-intents", &payment("k")).await;
+    assert_eq!((status, &lost["retryable"]), (502, &json!(false)), "{lost:#}");
+    assert!(lost["detail"].as_str().unwrap().contains("look there"), "{lost:#}");
+    let waits = bridge.store().read(standing::waiting).await.unwrap();
+    assert_eq!(waits.unknown_calls, 1);
+    assert_eq!(count(&bridge.stripe, "payment_intent.created"), 0);
 }
 
 async fn no_secret_is_kept_and_none_is_lost(bridge: Bridge) {
