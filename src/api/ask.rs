@@ -79,7 +79,7 @@ pub(super) async fn ask(question: Question<'_>, until: Instant) -> Outcome {
             Verdict::Unheard { again } | Verdict::Unknown { again } => (again, wait(tried, &error)),
         };
         unknown |= matches!(verdict, Verdict::Unknown { .. });
-        if let stripe::Error::RateLimited { reason, .. } = &error
+        if let stripe::Error::RateLimited { reason, .. } = error.of_last_call()
             && reason.as_deref() != Some("lock_timeout")
         {
             question.pace.pause(wait);
@@ -119,6 +119,11 @@ fn judge(error: &stripe::Error) -> Verdict {
             Verdict::Unknown { again: *should_retry != Some(false) }
         }
         stripe::Error::Unreadable { .. } => Verdict::Unknown { again: false },
+        // What was done by the calls before stays, so that nothing is as if nobody had asked.
+        stripe::Error::Halfway(last) => match judge(last) {
+            Verdict::Unheard { again } => Verdict::Unknown { again },
+            verdict => verdict,
+        },
         stripe::Error::OtherCurrency { .. } | stripe::Error::Unaddressable(_) => Verdict::Refused,
     }
 }
@@ -127,7 +132,7 @@ fn judge(error: &stripe::Error) -> Verdict {
 fn wait(tried: u32, error: &stripe::Error) -> Duration {
     let most = FIRST_WAIT.saturating_mul(1 << (tried - 1).min(10)).min(LONGEST_WAIT);
     let drawn = most / 2 + crate::backoff::wait(1, most / 2, most, fastrand::u64(..));
-    let asked = match error {
+    let asked = match error.of_last_call() {
         stripe::Error::RateLimited { retry_after, .. } => retry_after.unwrap_or_default(),
         _ => Duration::ZERO,
     };
@@ -207,6 +212,9 @@ mod tests {
             (lost(true, None), Verdict::Unknown { again: true }),
             (lost(true, Some(false)), Verdict::Unknown { again: false }),
             (unreadable, Verdict::Unknown { again: false }),
+            (stripe::Error::Halfway(Box::new(lost(false, None))), Verdict::Unknown { again: true }),
+            (stripe::Error::Halfway(Box::new(rejected(402, "card_declined"))), Verdict::Failed),
+            (stripe::Error::Halfway(Box::new(rejected(400, "x"))), Verdict::Refused),
         ] {
             assert_eq!(judge(&error), verdict, "{error:?}");
         }

@@ -124,8 +124,11 @@ impl Pipeline {
         }
         if is_old {
             return match self.look_up(account, wanted, held).await {
-                Ok(Some(known)) => Outcome::Known(known),
-                Ok(None) => Outcome::Refused(with_key(Problem::never_done(), wanted)),
+                Ok(Found::Done(known)) => Outcome::Known(known),
+                Ok(Found::Begun(id)) => {
+                    Outcome::Refused(with_key(Problem::never_finished(kind.object, &id), wanted))
+                }
+                Ok(Found::Nothing) => Outcome::Refused(with_key(Problem::never_done(), wanted)),
                 Err(error) => {
                     Outcome::Unknown { problem: with_key(Problem::reading(&error), wanted), again: true }
                 }
@@ -146,7 +149,7 @@ impl Pipeline {
             // Stripe gives its own failures again for as long as it knows the key; its events may tell more.
             (Outcome::Unknown { again: false, .. }, _) if held.asked_before => {
                 match self.look_up(account, wanted, held).await {
-                    Ok(Some(known)) => Outcome::Known(known),
+                    Ok(Found::Done(known)) => Outcome::Known(known),
                     _ => outcome,
                 }
             }
@@ -162,20 +165,18 @@ impl Pipeline {
     }
 
     /// What a request did whose key is too old to ask with, or whose answer is no use.
-    async fn look_up(
-        &self,
-        account: &Account,
-        wanted: &Wanted,
-        held: &Held,
-    ) -> Result<Option<Known>, stripe::Error> {
+    async fn look_up(&self, account: &Account, wanted: &Wanted, held: &Held) -> Result<Found, stripe::Error> {
         let (since, until) = (held.created_at - SKEW, held.sent_at + self.settings.lease + SKEW);
+        let find = |key: String| async move {
+            account.client.find_by_key(wanted.kind.object, &key, since, until).await
+        };
         // Of several calls, the last one tells that all were done.
-        let key = wanted.request.last_key(wanted.key.text());
-        let found = account.client.find_by_key(wanted.kind.object, &key, since, until).await?;
-        match found {
-            Some(id) => self.read(account, wanted.kind, &id).await.map(Some),
-            None => Ok(None),
+        let (first, last) = (wanted.key.text().to_owned(), wanted.request.last_key(wanted.key.text()));
+        if let Some(id) = find(last.clone()).await? {
+            return self.read(account, wanted.kind, &id).await.map(Found::Done);
         }
+        let begun = if first == last { None } else { find(first).await? };
+        Ok(begun.map_or(Found::Nothing, Found::Begun))
     }
 
     async fn read(&self, account: &Account, kind: Kind, id: &str) -> Result<Known, stripe::Error> {
@@ -183,6 +184,14 @@ impl Pipeline {
         let said = stripe::Answer { object: read.body, replayed: true, request_id: None };
         Ok(Known::Done { answer: (kind.answer)(&said)?, replayed: true })
     }
+}
+
+/// What Stripe's events say about a request.
+enum Found {
+    Done(Known),
+    /// The first of several calls made this, and the last one was not made.
+    Begun(String),
+    Nothing,
 }
 
 fn with_key(mut problem: Problem, wanted: &Wanted) -> Problem {

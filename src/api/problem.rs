@@ -254,6 +254,15 @@ impl Problem {
         Self::new(Code::StripeUnreachable, detail)
     }
 
+    /// Only a part was done, and it is too late to go on.
+    pub(super) fn never_finished(object: &str, id: &str) -> Self {
+        let detail = format!(
+            "only a part of this was done, and it is too old to be gone on with: there is the {object} `{id}`; finish or \
+             remove it in Stripe, or repeat the request to begin anew"
+        );
+        Self::new(Code::StripeUnreachable, detail)
+    }
+
     /// Nobody knows any more, and Stripe does not tell.
     pub(super) fn never_found_out() -> Self {
         let mut problem = Self::new(
@@ -340,6 +349,17 @@ impl Problem {
             }
             stripe::Error::Unreadable { .. } => {
                 Self::new(Code::StripeUnreadable, "the operators of this service find the reason in its log")
+            }
+            stripe::Error::Halfway(last) => {
+                let mut problem = Self::of(last, reading);
+                problem.detail = match (problem.code, problem.retryable) {
+                    (Code::StripeRejected | Code::PaymentDeclined | Code::ResourceMissing, _) => {
+                        format!("{}; what was done before that stays", problem.detail)
+                    }
+                    (_, true) => "a part was done; repeat the request with the same idempotency key to have the rest done".to_owned(),
+                    (_, false) => "a part was done, and the rest may have been; look in Stripe".to_owned(),
+                };
+                return problem;
             }
             stripe::Error::OtherCurrency { given, actual, .. } => Self::fields(vec![FieldProblem {
                 field: "currencyCode".to_owned(),

@@ -152,8 +152,8 @@ impl Client {
 
     /// Creates or changes something.
     ///
-    /// A declined payment is [`Error::Rejected`] with status 402 and the id of the payment intent that remains. Of several
-    /// calls, those that were done stay when a later one fails; the same key does them no second time.
+    /// A declined payment is [`Error::Rejected`] with status 402 and the id of the payment intent that remains. When one of
+    /// several calls fails after the first, it is [`Error::Halfway`].
     pub async fn change(&self, request: &Request, idempotency_key: &str) -> Result<Answer, Error> {
         if let Some(only_in) = &request.only_in {
             self.check_currency(only_in).await?;
@@ -166,8 +166,12 @@ impl Client {
             },
         };
         for (number, next) in request.then.iter().enumerate() {
-            let made: Reference = answer.read()?;
-            answer = self.call(next, &key_of_call(idempotency_key, number + 2), &made.id).await?;
+            let key = key_of_call(idempotency_key, number + 2);
+            let done = match answer.read::<Reference>() {
+                Ok(made) => self.call(next, &key, &made.id).await,
+                Err(error) => Err(error),
+            };
+            answer = done.map_err(|error| Error::Halfway(Box::new(error)))?;
         }
         Ok(answer)
     }

@@ -56,6 +56,9 @@ pub enum Error {
     /// There is no traffic with this account until a person confirms it: the key belongs to another one than before.
     #[error("nothing is asked of Stripe: {0}")]
     Stopped(Arc<str>),
+    /// A later call of several went wrong. What those before it did stays; with the same key nothing is done twice.
+    #[error("a part was done; then: {0}")]
+    Halfway(Box<Self>),
     /// Not something that has an address at Stripe: an unknown kind of object, or a text that is no id.
     #[error("there is no address at Stripe for `{0}`")]
     Unaddressable(String),
@@ -115,10 +118,19 @@ impl Error {
             }
             Self::RateLimited { .. } => true,
             Self::Unreachable { should_retry, .. } => should_retry.unwrap_or(true),
+            Self::Halfway(last) => last.is_retryable(),
             Self::Unreadable { .. }
             | Self::OtherCurrency { .. }
             | Self::Unaddressable(_)
             | Self::Stopped(_) => false,
+        }
+    }
+
+    /// What went wrong with the last call that was made.
+    pub fn of_last_call(&self) -> &Self {
+        match self {
+            Self::Halfway(last) => last,
+            _ => self,
         }
     }
 
@@ -129,6 +141,7 @@ impl Error {
             Self::RateLimited { .. } => "rate_limited",
             Self::Unreachable { .. } => "unreachable",
             Self::Unreadable { .. } => "unreadable",
+            Self::Halfway(last) => last.name(),
             Self::OtherCurrency { .. } => "other_currency",
             Self::Unaddressable(_) => "unaddressable",
             Self::Stopped(_) => "stopped",
@@ -157,6 +170,7 @@ impl Error {
             Self::RateLimited { request_id, .. }
             | Self::Unreachable { request_id, .. }
             | Self::Unreadable { request_id, .. } => request_id.as_deref(),
+            Self::Halfway(last) => last.request_id(),
             Self::OtherCurrency { .. } | Self::Unaddressable(_) | Self::Stopped(_) => None,
         }
     }

@@ -24,6 +24,8 @@ each_backend!(
     a_key_that_is_too_old_is_looked_up_and_never_sent,
     what_nobody_did_in_a_day_is_not_done_any_more,
     what_nobody_found_out_in_a_month_is_left_to_a_person,
+    what_was_done_in_part_is_gone_on_with,
+    what_was_done_in_part_and_is_too_old_is_told,
     no_secret_is_kept_and_none_is_lost,
     a_bulk_that_takes_long_goes_on_and_can_be_asked_for,
     a_bulk_is_inside_stripes_limits_and_not_slower_than_they_allow,
@@ -182,6 +184,57 @@ async fn what_nobody_found_out_in_a_month_is_left_to_a_person(bridge: Bridge) {
     let waits = bridge.store().read(standing::waiting).await.unwrap();
     assert_eq!(waits.unknown_calls, 1);
     assert_eq!(count(&bridge.stripe, "payment_intent.created"), 0);
+}
+
+/// Asks for an invoice, which takes several calls, and lets something happen when the first of them is under way.
+async fn ask_for_an_invoice(bridge: &Bridge, caller: &Caller, happens: impl FnOnce(&Stripe)) -> (u16, Value) {
+    let customer = bridge.a_customer("Ada Brandt").await;
+    let body = json!({ "customerId": customer, "currencyCode": "EUR", "finalizeNow": true, "idempotencyKey": "k",
+                       "items": [{ "description": "Commissioning", "unitAmount": "480.00" }] });
+    bridge.stripe.set_latency(Duration::from_millis(250));
+    let (caller, asked) = (caller.clone(), body.clone());
+    let call = tokio::spawn(async move { caller.post("/v1/invoices", &asked).await });
+    while posts(bridge, "/v1/invoices") == 0 {
+        tokio::task::yield_now().await;
+    }
+    happens(&bridge.stripe);
+    let answer = call.await.unwrap();
+    bridge.stripe.set_latency(Duration::ZERO);
+    answer
+}
+
+async fn what_was_done_in_part_is_gone_on_with(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    let (status, accepted) =
+        ask_for_an_invoice(&bridge, &caller, |stripe| stripe.fail_next(2, Fault::RateLimited)).await;
+    assert_eq!(status, 202, "{accepted:#}");
+    bridge.drain_for(Duration::from_secs(60)).await;
+    let path = format!("/v1/operations/{}", accepted["operationId"].as_str().unwrap());
+    let (_, operation) = caller.get(&path).await;
+    assert_eq!(operation["operationStatus"], "completed", "{operation:#}");
+    assert_eq!(
+        (&operation["status"], &operation["succeededCount"]),
+        (&json!("Open"), &json!(1)),
+        "{operation:#}"
+    );
+    assert_eq!(count(&bridge.stripe, "invoice.created"), 1);
+}
+
+async fn what_was_done_in_part_and_is_too_old_is_told(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    let (status, accepted) = ask_for_an_invoice(&bridge, &caller, |stripe| stripe.set_outage(true)).await;
+    assert_eq!(status, 202, "{accepted:#}");
+    bridge.clock.advance(Duration::from_secs(26 * 60 * 60));
+    bridge.stripe.set_outage(false);
+    bridge.drain().await;
+    let path = format!("/v1/operations/{}", accepted["operationId"].as_str().unwrap());
+    let (_, operation) = caller.get(&path).await;
+    let detail = operation["problemDetail"].as_str().unwrap_or_default();
+    assert!(detail.contains("only a part") && detail.contains("`in_"), "{operation:#}");
+    assert_eq!(
+        (count(&bridge.stripe, "invoice.created"), count(&bridge.stripe, "invoice.finalized")),
+        (1, 0)
+    );
 }
 
 async fn no_secret_is_kept_and_none_is_lost(bridge: Bridge) {
