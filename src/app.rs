@@ -434,9 +434,18 @@ pub fn load_mapping(settings: &MappingConfig) -> Result<Mapping, Error> {
     if let Some(directory) = &settings.metadata {
         schema.add_directory(directory).map_err(|error| unreadable(directory, error.into()))?;
     }
-    let Some(file) = &settings.file else { return Ok(Mapping::load(None, &schema)?) };
-    let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, error.into()))?;
-    Ok(Mapping::load(Some((&file.display().to_string(), &text)), &schema)?)
+    let own = own_mapping(settings)?;
+    Ok(Mapping::load(own.as_ref().map(|(name, text)| (name.as_str(), text.as_str())), &schema)?)
+}
+
+/// The user's own mapping: its name and text.
+pub fn own_mapping(settings: &MappingConfig) -> Result<Option<(String, String)>, Error> {
+    let Some(file) = &settings.file else { return Ok(None) };
+    let name = file.display().to_string();
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(Some((name, text))),
+        Err(error) => Err(Error::File(name, error.into())),
+    }
 }
 
 /// What the operators' side needs, without the service: for commands that look and replay beside it. Blocks.

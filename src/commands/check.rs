@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::app::load_mapping;
+use crate::app::{load_mapping, own_mapping};
 use crate::bindings::{self as bindings_of, Found, Judged, judge, wrong_environment};
 use crate::clock::{Clock, from_unix_ms};
-use crate::config::{self, Config, Mode, SalesforceConfig, StripeConfig};
+use crate::config::{self, Config, MappingConfig, Mode, SalesforceConfig, StripeConfig};
 use crate::mapping::Mapping;
 use crate::store::Store;
 use crate::store::bindings::{self, Binding};
@@ -68,6 +68,7 @@ pub(super) async fn run(
     }
     for (name, org) in &config.salesforce {
         tell(format!("salesforce.{name}"), check_org(name, org, &config, &bound).await);
+        tell(format!("fields of salesforce.{name}"), check_fields(org, &config.mapping).await);
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -142,6 +143,17 @@ async fn check_org(
         return Err(wrong.join("; "));
     }
     Ok(format!("signed in as {} to {kind} org {}{}", org.username, found.identity, since(known)))
+}
+
+/// Proves the mapping against what the org says of its objects and fields, as the integration user sees them.
+async fn check_fields(org: &SalesforceConfig, settings: &MappingConfig) -> Result<String, String> {
+    let own = own_mapping(settings).map_err(|error| error.to_string())?;
+    let own = own.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
+    let client = salesforce::Client::new(org, Clock::system()).map_err(|error| error.to_string())?;
+    let sobjects: Vec<String> = Mapping::targets(own).into_iter().collect();
+    let schema = client.describe(&sobjects).await.map_err(|error| error.to_string())?;
+    Mapping::load(own, &schema).map_err(|faults| faults.to_string())?;
+    Ok(format!("{} objects take what the mapping sends", sobjects.len()))
 }
 
 fn since(bound: Option<&Binding>) -> String {

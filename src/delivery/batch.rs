@@ -392,6 +392,7 @@ mod tests {
             waiting_since: None,
             due_at: 0,
             mapping_version: String::new(),
+            salesforce_id: None,
         };
         (0..count).map(row).collect()
     }

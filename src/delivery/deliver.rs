@@ -15,6 +15,7 @@ use super::batch::{self, Chosen, Packed};
 use super::busy::Busy;
 use super::gather::{Gathered, Wanted, gather};
 use super::lane::{Cause, Lane, Sign};
+use super::owner;
 use super::record::{Tally, record, settle};
 use super::send::{Collections, Sent, send};
 use crate::clock::{Clock, from_unix_ms, unix_ms};
@@ -320,7 +321,8 @@ impl Running {
             for wait in &waits {
                 outbox::wait_until(conn, wait.id, now_ms, wait.due_ms, &wait.reason)?;
             }
-            let rows = outbox::lease(conn, &lease, &ids, now_ms, leased_until_ms)?;
+            let mut rows = outbox::lease(conn, &lease, &ids, now_ms, leased_until_ms)?;
+            owner::settle(&mut rows)?;
             let (rows, touched) = as_chosen(conn, &lease, rows, &gathered)?;
             let Packed { collections, left_over } = batch::pack(rows, &in_tx.parents_first);
             let due_ms = left_over.iter().map(|row| row.due_at).min().unwrap_or(now_ms);

@@ -8,6 +8,7 @@ mod batch;
 mod busy;
 mod gather;
 mod lane;
+mod owner;
 mod record;
 mod send;
 mod verdict;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::condition::When;
-use super::field::Field;
+use super::field::{self, Field};
 use super::file::{self, Fault, Faults, Item, Node, Place, Table};
 use super::paths::{Paths, Slot};
 use super::plan::{Key, Plan, Plans};
@@ -15,6 +15,8 @@ use crate::salesforce::schema::{Kind, Schema};
 
 /// Fields that every record gets; no record itself.
 const EVERY: &str = "every";
+/// Behind the name of an object whose records are found by their own ids.
+const BY_ID: &str = ".Id";
 /// The field that records are upserted by.
 const KEY: &str = "Stripe_Id__c";
 
@@ -24,6 +26,20 @@ struct Reference {
     field: String,
     object: String,
     to: Option<String>,
+}
+
+/// The Salesforce objects that the files name, whatever else is wrong with them.
+pub(super) fn targets(files: &[(&str, &str)]) -> BTreeSet<String> {
+    let (mut faults, mut merged) = (Vec::new(), Table::new());
+    for (name, text) in files {
+        let table = file::parse(name, text, &mut faults);
+        file::lay_over(&mut merged, table);
+    }
+    let to = |item: &Item| match &item.node {
+        Node::Table(record) => record.get("to")?.node.scalar(),
+        _ => None,
+    };
+    merged.values().filter_map(to).collect()
 }
 
 /// The plans for all kinds of objects. `files` are names and texts; later ones are laid over earlier ones.
@@ -112,18 +128,32 @@ impl Compiler<'_> {
         };
         scope.refuse_unknown(
             record,
-            &["from", "to", "adds_to", "when", "every", "order", "related", "contents", "fields"],
+            &[
+                "from",
+                "to",
+                "adds_to",
+                "record_id",
+                "when",
+                "every",
+                "order",
+                "related",
+                "contents",
+                "fields",
+            ],
             "a record",
         );
         let known = self.schema.fields(&to);
-        check_object(&to, &record["to"].place, self.schema, &mut scope);
-        let key = key(item, record, &mut scope);
+        let key = key(item, record, &to, &mut scope);
+        let by_id = matches!(key, Key::Record(_));
+        check_object(&to, by_id, &record["to"].place, self.schema, &mut scope);
+        let id = scope.slot("id", item, Absent::IsAnError);
         let related = related(record, &mut scope);
         let contents = contents(record, &mut scope);
         let deleted = scope.paths.add("deleted");
         let when = record.get("when").map(|item| When::compile(item, &mut scope)).unwrap_or_default();
         let progress = record.get("order").map(|item| Progress::compile(item, &mut scope));
-        let wants_every = !matches!(record.get("every").map(|item| &item.node), Some(Node::Flag(false)));
+        let wants_every =
+            !by_id && !matches!(record.get("every").map(|item| &item.node), Some(Node::Flag(false)));
         let mut entries: BTreeMap<&String, &Item> = BTreeMap::new();
         for fields in every.filter(|_| wants_every).into_iter().chain(record.get("fields")) {
             match &fields.node {
@@ -145,7 +175,13 @@ impl Compiler<'_> {
                 scope.fault(&item.place, format!("`{KEY}` is always the id in Stripe; leave it out"));
                 continue;
             }
-            let Some(field) = Field::compile(name, item, target, &mut scope) else { continue };
+            if target.is_some_and(|target| !target.writable) {
+                let problem = format!(
+                    "{to}.{name} may not be written by the integration user: it is read-only, or field-level security says so"
+                );
+                scope.fault(&item.place, problem);
+            }
+            let Some(field) = Field::compile(name, item, target, by_id, &mut scope) else { continue };
             if let Some(object) = field.refers_to() {
                 let to = target.and_then(|field| match &field.kind {
                     Kind::Lookup(to) => Some(to.clone()),
@@ -167,7 +203,7 @@ impl Compiler<'_> {
         }
         let needs = std::mem::take(&mut scope.needs);
         let paths: Paths = scope.paths;
-        let to: Arc<str> = to.into();
+        let to: Arc<str> = if by_id { format!("{to}{BY_ID}").into() } else { to.into() };
         kind.paths = paths;
         kind.related.extend(related);
         kind.contents.extend(contents);
@@ -176,6 +212,7 @@ impl Compiler<'_> {
             when,
             needs,
             key,
+            id,
             deleted,
             fields,
             progress: progress.unwrap_or_default(),
@@ -184,7 +221,15 @@ impl Compiler<'_> {
 }
 
 /// The record that is written: the object's own, or that of the object named by `adds_to = { charge = "source" }`.
-fn key(item: &Item, record: &Table, scope: &mut Scope<'_>) -> Key {
+fn key(item: &Item, record: &Table, to: &str, scope: &mut Scope<'_>) -> Key {
+    match record.get("record_id").map(|item| (item, &item.node)) {
+        None | Some((_, Node::Flag(false))) => {}
+        Some((item, Node::Flag(true))) => return Key::Record(field::record_id(to, None, item, scope)),
+        Some((item, Node::Text(_))) => return Key::Record(field::record_id(to, Some(item), item, scope)),
+        Some((item, _)) => {
+            scope.fault(&item.place, "`record_id` is true, or the path of the record's id".to_owned())
+        }
+    }
     let Some(adds_to) = record.get("adds_to") else {
         return Key::Own(scope.slot("id", item, Absent::IsAnError));
     };
@@ -241,17 +286,23 @@ fn contents(record: &Table, scope: &mut Scope<'_>) -> Option<When> {
     Some(When::compile(item, scope))
 }
 
-/// The object must be there, and have the field that its records are upserted by.
-fn check_object(to: &str, place: &Place, schema: &Schema, scope: &mut Scope<'_>) {
+/// The object must be there, and have the field that its records are upserted by, unless they are found by their own ids.
+fn check_object(to: &str, by_id: bool, place: &Place, schema: &Schema, scope: &mut Scope<'_>) {
     let problem = match schema.fields(to) {
         None => {
             let meant = did_you_mean(to, schema.objects());
             format!("there is no object `{to}` in the org's metadata{meant}")
         }
+        Some(_) if by_id => return,
         Some(fields) => match fields.get(KEY) {
             None => format!("{to} has no field `{KEY}`, by which its records are upserted"),
             Some(field) if !field.is_key => {
                 format!("{to}.{KEY} must be an external id, unique and case-sensitive")
+            }
+            Some(field) if !field.writable => {
+                format!(
+                    "{to}.{KEY}, by which records are upserted, may not be written by the integration user"
+                )
             }
             Some(_) => return,
         },

@@ -24,6 +24,9 @@ pub(super) struct Field {
     transform: Transform,
 }
 
+/// Before the name of a field that is only sent while the record is not there yet.
+const ONLY_NEW: char = '+';
+
 /// What is done when there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Missing {
@@ -56,6 +59,7 @@ impl Field {
         name: &str,
         item: &Item,
         target: Option<&schema::Field>,
+        by_id: bool,
         scope: &mut Scope<'_>,
     ) -> Option<Self> {
         let Node::Table(table) = &item.node else {
@@ -70,7 +74,7 @@ impl Field {
             scope.fault(&item.place, format!("`{name}` needs exactly one of: {names}"));
             return None;
         };
-        let known: Vec<&str> = [kind, "when", "missing"].iter().chain(*settings).copied().collect();
+        let known: Vec<&str> = [kind, "when", "missing", "owner"].iter().chain(*settings).copied().collect();
         scope.refuse_unknown(table, &known, &format!("`{kind}`"));
         let missing = missing(table, kind, scope);
         let absent = if missing.is_some() { Absent::IsFine } else { Absent::IsAnError };
@@ -96,6 +100,7 @@ impl Field {
         } else {
             name.to_owned()
         };
+        let sent = if is_salesforces(table, by_id, scope) { format!("{ONLY_NEW}{sent}") } else { sent };
         Some(Self { name: sent.into(), sources, when, missing, transform })
     }
 
@@ -148,6 +153,25 @@ impl Field {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the field belongs to the org once its record is there.
+fn is_salesforces(table: &Table, by_id: bool, scope: &mut Scope<'_>) -> bool {
+    let Some(item) = table.get("owner") else { return false };
+    match item.node.scalar().as_deref() {
+        Some("salesforce") if by_id => {
+            let problem =
+                "a record that is found by its own id is always there, so this field would never be written";
+            scope.fault(&item.place, problem.to_owned());
+            false
+        }
+        Some("salesforce") => true,
+        Some("stripe") => false,
+        _ => {
+            scope.fault(&item.place, "`owner` is \"stripe\" or \"salesforce\"".to_owned());
+            false
+        }
     }
 }
 
@@ -239,23 +263,25 @@ fn transform(
         }
         "record_id" => {
             let sobject = scope.text(&table["record_id"], "record_id")?.to_owned();
-            let (own, asked) = match table.get("path") {
-                Some(item) => {
-                    let path = scope.text(item, "path")?.to_owned();
-                    (scope.slot(&path, item, Absent::IsFine), None)
-                }
-                None => {
-                    let item = &table["record_id"];
-                    let mut key = |key: &str| scope.slot(&format!("metadata.{key}"), item, Absent::IsFine);
-                    let own = key(&format!("sf_{}_id", sobject.to_lowercase()));
-                    (own, Some((key("sf_object"), key("sf_record_id"))))
-                }
-            };
-            let org = scope.slot("metadata.sf_org_id", &table["record_id"], Absent::IsFine);
-            Transform::RecordId { sobject: sobject.into(), own, asked, org }
+            record_id(&sobject, table.get("path"), &table["record_id"], scope)
         }
         _ => status(table, scope),
     })
+}
+
+/// The record of `sobject` that the metadata names, by the key at `path` or by the usual ones.
+pub(super) fn record_id(sobject: &str, path: Option<&Item>, item: &Item, scope: &mut Scope<'_>) -> Transform {
+    let path = path.and_then(|item| Some((item, scope.text(item, "path")?.to_owned())));
+    let (own, asked) = match path {
+        Some((item, path)) => (scope.slot(&path, item, Absent::IsFine), None),
+        None => {
+            let mut key = |key: &str| scope.slot(&format!("metadata.{key}"), item, Absent::IsFine);
+            let own = key(&format!("sf_{}_id", sobject.to_lowercase()));
+            (own, Some((key("sf_object"), key("sf_record_id"))))
+        }
+    };
+    let org = scope.slot("metadata.sf_org_id", item, Absent::IsFine);
+    Transform::RecordId { sobject: sobject.into(), own, asked, org }
 }
 
 fn text(table: &Table, target: Option<&schema::Field>, scope: &mut Scope<'_>) -> Transform {

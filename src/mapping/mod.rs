@@ -16,7 +16,7 @@ mod target;
 mod transform;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -48,9 +48,11 @@ pub struct Mapping {
 pub struct Change {
     /// Stripe's name of the kind of object, like `payment_intent`.
     pub object: Arc<str>,
-    /// API name of the Salesforce object.
+    /// The object's id.
+    pub object_id: String,
+    /// API name of the Salesforce object; with `.Id` behind it, the record is found by its own id and never made.
     pub sobject: Arc<str>,
-    /// The Stripe id that the record is upserted by.
+    /// The Stripe id that the record is upserted by, or the record's own id.
     pub external_id: String,
     /// The object whose record this is, when another one makes it and this change only adds to it.
     pub adds_to: Option<Parent>,
@@ -168,6 +170,12 @@ impl Mapping {
         let plans = compile::compile(&files, schema)?;
         let names = plans.kinds.keys().map(|name| (name.clone(), name.as_str().into())).collect();
         Ok(Self { plans, names })
+    }
+
+    /// The Salesforce objects that such a mapping would write, also if it has faults.
+    pub fn targets(own: Option<(&str, &str)>) -> BTreeSet<String> {
+        let files: Vec<_> = [(DEFAULT_NAME, DEFAULT)].into_iter().chain(own).collect();
+        compile::targets(&files)
     }
 
     /// A short name for what the mapping says: another mapping has another one.

@@ -7,9 +7,9 @@ use super::condition::When;
 use super::field::Field;
 use super::paths::{Found, Paths, Slot};
 use super::progress::Progress;
-use super::transform;
+use super::transform::{self, Made, Transform};
 use super::{Change, Error, Occasion, Parent, Surroundings};
-use crate::salesforce::Fields;
+use crate::salesforce::{Fields, Value};
 
 /// The plans by Stripe's name of the object.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub(super) struct Plan {
     /// What must be there, and whether it may be null.
     pub needs: Vec<(Slot, bool)>,
     pub key: Key,
+    /// The object's own id.
+    pub id: Slot,
     pub deleted: Slot,
     pub fields: Vec<Field>,
     pub progress: Progress,
@@ -52,6 +54,8 @@ pub(super) enum Key {
     Own(Slot),
     /// The one of another object, whose id is there. It is only added to.
     Of(Arc<str>, Slot),
+    /// The one that the metadata names, by its own id. It is never made.
+    Record(Transform),
 }
 
 impl Plans {
@@ -124,6 +128,7 @@ impl Plan {
         if !self.when.holds(found) {
             return Ok(None);
         }
+        let Some(object_id) = found.text(self.id) else { return Ok(None) };
         let (external_id, adds_to) = match &self.key {
             Key::Own(slot) => match found.text(*slot) {
                 Some(id) => (id.into_owned(), None),
@@ -132,6 +137,10 @@ impl Plan {
             Key::Of(object, slot) => match found.value(*slot).map(transform::id) {
                 Some(Ok(id)) => (id.clone(), Some(Parent { object: object.as_ref().to_owned(), id })),
                 Some(Err(_)) | None => return Ok(None),
+            },
+            Key::Record(named) => match named.make(None, found) {
+                Ok(Made::Value(Value::Text(id))) => (id, None),
+                _ => return Ok(None),
             },
         };
         // Read after its deletion, an object says little more than its id; what the record says of it stays.
@@ -147,6 +156,7 @@ impl Plan {
         }
         let mut change = Change {
             object: Arc::clone(&occasion.object),
+            object_id: object_id.into_owned(),
             sobject: Arc::clone(&self.sobject),
             external_id,
             adds_to,

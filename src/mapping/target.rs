@@ -55,7 +55,7 @@ pub(super) fn problems(transform: &Transform, target: &Field) -> Vec<String> {
             let fits = number.normalize().scale() <= *decimals;
             if fits { Vec::new() } else { vec![format!("keeps {decimals} decimals; {number} has more")] }
         }
-        (transform, kind) => vec![format!("is {} and does not take {}", describe(kind), made_by(transform))],
+        (transform, kind) => vec![format!("is {} and does not take {}", kind.words(), made_by(transform))],
     }
 }
 
@@ -69,21 +69,7 @@ fn unfit_text(text: &str, kind: &Kind) -> Option<String> {
             Some(format!("takes {length} characters; `{text}` is longer"))
         }
         Kind::Text(_) => None,
-        kind => Some(format!("is {} and does not take text", describe(kind))),
-    }
-}
-
-fn describe(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Text(_) => "a text field",
-        Kind::Email => "an e-mail field",
-        Kind::Number { .. } => "a number field",
-        Kind::Checkbox => "a checkbox",
-        Kind::Date => "a date field",
-        Kind::DateTime => "a date/time field",
-        Kind::Picklist { .. } => "a picklist, which takes what `status` or `constant` give",
-        Kind::Lookup(_) => "a lookup",
-        Kind::Other(_) => "a field of another kind",
+        kind => Some(format!("is {} and does not take text", kind.words())),
     }
 }
 

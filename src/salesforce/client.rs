@@ -22,6 +22,9 @@ const LONGEST_RETRY_AFTER: u64 = 86_400;
 /// The field every record is upserted by.
 const EXTERNAL_ID: &str = "Stripe_Id__c";
 
+/// Behind the name of an object whose records are found by their own ids, and never made.
+const BY_ID: &str = ".Id";
+
 /// Where all records are sent.
 const COMPOSITE: &str = "composite";
 
@@ -194,15 +197,20 @@ impl Client {
             if number > 0 {
                 body.push(',');
             }
+            // Source: "Update Records Using sObject Collections": no object in the path, and each record has its `id`.
+            let (sobject, key, path) = match sobject.strip_suffix(BY_ID) {
+                Some(sobject) => (sobject, "id", String::new()),
+                None => (*sobject, EXTERNAL_ID, format!("/{sobject}/{EXTERNAL_ID}")),
+            };
             body.push_str(&format!(
-                r#"{{"method":"PATCH","url":"/services/data/{}/composite/sobjects/{sobject}/{EXTERNAL_ID}","referenceId":"c{number}","body":{{"allOrNone":false,"records":["#,
+                r#"{{"method":"PATCH","url":"/services/data/{}/composite/sobjects{path}","referenceId":"c{number}","body":{{"allOrNone":false,"records":["#,
                 self.api_version
             ));
             for (index, record) in records.iter().enumerate() {
                 if index > 0 {
                     body.push(',');
                 }
-                for part in [r#"{"attributes":{"type":""#, sobject, r#""},""#, EXTERNAL_ID, r#"":"#] {
+                for part in [r#"{"attributes":{"type":""#, sobject, r#""},""#, key, r#"":"#] {
                     body.push_str(part);
                 }
                 body.push_str(&serde_json::Value::from(record.external_id).to_string());

@@ -4,6 +4,7 @@
 
 mod budget;
 mod client;
+mod describe;
 mod error;
 mod fields;
 mod identity;

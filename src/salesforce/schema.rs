@@ -25,6 +25,8 @@ pub struct Field {
     pub required: bool,
     /// Whether it can be upserted by, with a Stripe id: external id, unique, and `a` is not `A`.
     pub is_key: bool,
+    /// Whether the integration user may set it; of metadata that cannot be told, and is believed.
+    pub writable: bool,
 }
 
 /// What a field holds.
@@ -144,6 +146,11 @@ impl Schema {
         Ok(())
     }
 
+    /// Adds an object as the org describes it.
+    pub(super) fn add_described(&mut self, name: &str, fields: BTreeMap<String, Field>) {
+        self.objects.insert(name.to_owned(), fields);
+    }
+
     /// The fields of an object; `None` when nothing is known of it.
     pub fn fields(&self, object: &str) -> Option<&BTreeMap<String, Field>> {
         self.objects.get(object)
@@ -207,14 +214,31 @@ impl Schema {
             other => Kind::Other(other.to_owned()),
         };
         let is_key = found.external_id && found.unique && found.case_sensitive;
-        fields.insert(found.full_name, Field { kind, required: found.required, is_key });
+        fields.insert(found.full_name, Field { kind, required: found.required, is_key, writable: true });
         Ok(())
+    }
+}
+
+impl Kind {
+    /// What such a field is called, with its article.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "a text field",
+            Self::Email => "an e-mail field",
+            Self::Number { .. } => "a number field",
+            Self::Checkbox => "a checkbox",
+            Self::Date => "a date field",
+            Self::DateTime => "a date/time field",
+            Self::Picklist { .. } => "a picklist, which takes what `status` or `constant` give",
+            Self::Lookup(_) => "a lookup",
+            Self::Other(_) => "a field of another kind",
+        }
     }
 }
 
 impl Field {
     fn of(kind: Kind) -> Self {
-        Self { kind, required: false, is_key: false }
+        Self { kind, required: false, is_key: false, writable: true }
     }
 }
 

@@ -88,6 +88,8 @@ pub struct Leased {
     pub due_at: i64,
     /// Names the mapping that made the fields.
     pub mapping_version: String,
+    /// The record's own id, once Salesforce accepted it.
+    pub salesforce_id: Option<String>,
 }
 
 /// A row that Salesforce accepted.
@@ -443,6 +445,7 @@ pub fn lease(conn: &mut Conn, lease: &str, ids: &[i64], now_ms: i64, until_ms: i
             outbox::waiting_since,
             outbox::due_at,
             outbox::mapping_version,
+            outbox::salesforce_id,
         ))
         .load(c))?;
     for row in &mut leased {

@@ -221,6 +221,7 @@ pub(super) struct Wished {
 pub(super) struct Arriving {
     pub(super) state: NewState,
     kind: Arc<str>,
+    object_id: String,
     /// The object that makes the record, when this one only adds to it.
     pub(super) adds_to: Option<Parent>,
 }
@@ -285,7 +286,7 @@ fn new_state(
         parents: serde_json::to_string(&BTreeSet::from_iter(change.parents))?,
         mapping_version: mapping.version().to_owned(),
     };
-    Ok(Arriving { state, kind: change.object, adds_to: change.adds_to })
+    Ok(Arriving { state, kind: change.object, object_id: change.object_id, adds_to: change.adds_to })
 }
 
 /// Keeps the newest state of each record and merges those that are newer than what is known. Gives how many.
@@ -310,7 +311,7 @@ fn merge(
             .collect();
         let mut touched: BTreeMap<(String, String), NewState> = BTreeMap::new();
         let mut charges: BTreeMap<String, i64> = BTreeMap::new();
-        for Arriving { state, kind, adds_to } in arriving {
+        for Arriving { state, kind, object_id, adds_to } in arriving {
             let key = (state.sobject.clone(), state.external_id.clone());
             let Some(known) = standing.get(&key) else {
                 if let Some(parent) = adds_to {
@@ -320,7 +321,7 @@ fn merge(
                     wanted.push(want(&state.account, &parent.object, &parent.id, reason));
                     continue;
                 }
-                if *kind == *TRANSACTION {
+                if *kind == *TRANSACTION && object_id == state.external_id {
                     *charges.entry(state.account.clone()).or_default() += 1;
                 }
                 standing.insert(key.clone(), Standing::arrived(&state));
@@ -331,7 +332,7 @@ fn merge(
             if met.undecided {
                 wanted.push(Wanted {
                     not_before_ms: second_after(state.position.created, now_ms),
-                    ..want(&state.account, &kind, &state.external_id, "two events of one second contradict")
+                    ..want(&state.account, &kind, &object_id, "two events of one second contradict")
                 });
             }
             if let Some(state) = met.changed {

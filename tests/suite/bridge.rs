@@ -366,6 +366,19 @@ impl Bridge {
         self.restart().await;
     }
 
+    /// [`Self::restart`] with further settings.
+    pub async fn restart_with(&mut self, own: &[(&str, &str)]) {
+        self.running.take().unwrap().stop().await;
+        let mut settings = settings(&self.database_url, &self.stripe.base_url(), &self.org.base_url());
+        settings.extend(own.iter().map(|(key, value)| (format!("{PREFIX}{key}"), (*value).to_owned())));
+        let config = Config::load(None, settings).unwrap();
+        let clock = self.clock.clone();
+        let app = tokio::task::spawn_blocking(|| App::assemble(config, clock)).await.unwrap().unwrap();
+        let running = app.start(TcpListener::bind("127.0.0.1:0").unwrap(), Background::Stepped).unwrap();
+        self.stripe.deliver_to(format!("http://{}/webhooks/stripe", running.address()));
+        self.running = Some(running);
+    }
+
     /// Another process on the same database, for the same orgs.
     pub async fn second_process(&self) -> Running {
         let config = config(&self.database_url, &self.stripe.base_url(), &self.org.base_url());

@@ -29,6 +29,7 @@ each_backend!(
     a_tie_that_the_events_cannot_decide_is_settled_by_reading,
     an_event_in_another_api_version_is_read_again,
     an_event_in_another_api_version_whose_object_is_gone_is_set_aside,
+    every_event_in_another_api_version_says_what_became_of_it,
     a_link_that_a_later_state_does_not_name_stays_in_every_order,
     the_daily_budget_pauses_and_fails_nothing,
     an_amount_in_no_known_currency_is_set_aside,
@@ -341,6 +342,47 @@ async fn an_event_in_another_api_version_whose_object_is_gone_is_set_aside(mut b
     let dead = bridge.store().read(|conn| paybridge::store::inbox::dead_letters(conn, 10)).await.unwrap();
     assert_eq!(dead.len(), 1);
     assert!(dead[0].last_error.as_deref().unwrap().contains("cus_gone"), "{dead:?}");
+}
+
+async fn every_event_in_another_api_version_says_what_became_of_it(mut bridge: Bridge) {
+    bridge.expect_dead_letters();
+    let customer = bridge.at_stripe("/v1/customers", &[("name", "As of today")]).await;
+    let event = bridge.stripe.events()[0].clone();
+    for (id, object) in
+        [("evt_1", customer["id"].as_str().unwrap()), ("evt_2", customer["id"].as_str().unwrap())]
+            .into_iter()
+            .chain([("evt_3", "cus_gone"), ("evt_4", "cus_gone")])
+    {
+        let mut old = event.clone();
+        old["id"] = id.into();
+        old["api_version"] = "2020-08-27".into();
+        old["data"]["object"]["id"] = object.into();
+        assert_eq!(bridge.receive(&old.to_string()).await.status, 200);
+    }
+    bridge.drain().await;
+    let reads = bridge.stripe.calls().iter().filter(|call| call.method == "GET").count();
+    assert_eq!(reads, 2, "each object is read once, whoever waits for it");
+    let (notes, dead) = bridge
+        .store()
+        .read(|conn| {
+            let notes =
+                (1..=4).map(|seq| paybridge::store::notes::of(conn, seq)).collect::<Result<Vec<_>, _>>()?;
+            Ok((notes, paybridge::store::inbox::dead_letters(conn, 10)?))
+        })
+        .await
+        .unwrap();
+    for of_one in &notes[..2] {
+        assert!(of_one[0].starts_with("read from Stripe instead, as fetch_"), "{notes:?}");
+    }
+    assert!(
+        notes.iter().flatten().filter(|n| n.contains("written in API version 2020-08-27")).count() == 4,
+        "{notes:?}"
+    );
+    assert_eq!(dead.iter().map(|event| event.event_id.as_str()).collect::<Vec<_>>(), ["evt_3", "evt_4"]);
+    for event in &dead {
+        let reason = event.last_error.as_deref().unwrap();
+        assert!(reason.contains("Stripe has no customer `cus_gone` any more"), "{reason}");
+    }
 }
 
 async fn a_link_that_a_later_state_does_not_name_stays_in_every_order(bridge: Bridge) {
