@@ -165,3 +165,56 @@ fn signer(row: &Certificate) -> Option<Signer> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use secrecy::SecretString;
+
+    use super::super::{Auth, issue};
+    use super::*;
+    use crate::config::AuthConfig;
+
+    fn fastest(mut check: impl FnMut()) -> Duration {
+        let runs = (0..5_000).map(|_| {
+            let began = Instant::now();
+            check();
+            began.elapsed()
+        });
+        runs.min().unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_guesses_ids_learns_nothing_from_the_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("auth.db").display());
+        let store = Store::open(&SecretString::from(url), 2).unwrap();
+        let clock = Clock::manual(time::OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000));
+        let (key, _token) = issue("known", &Scope::ALL, clock.now(), None).unwrap();
+        let id = key.id.clone();
+        store.write(move |conn| api_keys::create(conn, &key)).await.unwrap();
+        let config = AuthConfig {
+            token_secrets: vec![SecretString::from("0123456789abcdef0123456789abcdef")],
+            audience: "paybridge".to_owned(),
+            token_life: Duration::from_secs(900),
+            requests_per_minute: 1,
+            failures_per_minute: 1_000,
+            source_header: None,
+        };
+        let auth = Auth::new(&config, store, clock).unwrap();
+        let readings = || auth.directory.readings.load(Ordering::SeqCst);
+        auth.authenticate("pb_first_x", None).await.unwrap_err();
+        let wrong = format!("pb_{id}_{}", "0".repeat(64));
+        let unknown = format!("pb_{}_{}", "f".repeat(12), "0".repeat(64));
+        for bearer in [&wrong, &unknown, &wrong, &unknown] {
+            let before = readings();
+            auth.authenticate(bearer, None).await.unwrap_err();
+            assert_eq!(readings() - before, 1, "{bearer}");
+        }
+        let callers = auth.directory.fresh().await.unwrap();
+        let took = [&id, "ffffffffffff"].map(|id| fastest(|| drop(callers.prove(id, "0000", 1))));
+        let (least, most) = (took[0].min(took[1]), took[0].max(took[1]));
+        assert!(most < least * 3 / 2, "{took:?}");
+    }
+}
