@@ -140,6 +140,7 @@ impl App {
                     config: config.delivery.clone(),
                     parents_first: mapping.parents_first(),
                     money: mapping.money_objects(),
+                    notifying: mapping.notifying(),
                     clock: clock.clone(),
                     work: bells.outbox.clone(),
                     fetching: bells.fetching.clone(),

@@ -2,6 +2,7 @@ import { checkActions } from "./actions.mjs";
 import { checkApex, checkGenerated } from "./apex.mjs";
 import { checkConversion } from "./conversion.mjs";
 import { checkCredentials } from "./credentials.mjs";
+import { checkEvents } from "./events.mjs";
 import { checkFields } from "./fields.mjs";
 import { checkFlows } from "./flows.mjs";
 import { checkModel } from "./model.mjs";
@@ -20,6 +21,7 @@ const CHECKS = [
   ["fields: names, lengths, precision, picklists, keys", checkFields],
   ["relationships: targets and names", checkRelationships],
   ["record model: the same common fields on every Stripe object", checkModel],
+  ["platform events: published after the commit, with what a subscriber needs", checkEvents],
   ["presentation: every field of every object can be seen", checkPresentation],
   ["credentials: they fit together", checkCredentials],
   ["contract: what is made from it is current", checkGenerated],

@@ -12,6 +12,7 @@ const PURPOSES = {
       Opportunity: ["allowRead"],
       Order: ["allowRead"],
       Product2: ["allowCreate", "allowEdit", "allowRead"],
+      Stripe_Event__e: ["allowCreate", "allowRead"],
     },
     standardFields: ["Product2.Description"],
     calls: false,

@@ -6,6 +6,8 @@ const NAMESPACE = "http://soap.sforce.com/2006/04/metadata";
 
 // Files that the checks of objects and rights read one by one: the path below main/default, and the root element.
 const KINDS = [
+  ["events", /^objects\/(?<object>\w+__e)\/(?<name>\w+)\.object-meta\.xml$/, "CustomObject"],
+  ["eventFields", /^objects\/(?<object>\w+__e)\/fields\/(?<name>\w+)\.field-meta\.xml$/, "CustomField"],
   ["objects", /^objects\/(?<object>\w+)\/(?<name>\w+)\.object-meta\.xml$/, "CustomObject"],
   ["fields", /^objects\/(?<object>\w+)\/fields\/(?<name>\w+)\.field-meta\.xml$/, "CustomField"],
   ["permissionSets", /^permissionsets\/(?<name>\w+)\.permissionset-meta\.xml$/, "PermissionSet"],
@@ -31,12 +33,12 @@ const SUFFIXES = {
 
 /**
  * Reads the whole package. `project` has `root`, `apiVersion`, `files`; `components`: every metadata file; `objects`,
- * `fields`, `permissionSets`: those of one kind; `sources`: the Apex. A component is `{ path, name, object, xml }`, where
+ * `fields`, `events`, `eventFields`, `permissionSets`: those of one kind, platform events apart from objects; `sources`: the Apex. A component is `{ path, name, object, xml }`, where
  * `xml` is the root element; a source is `{ path, file, name, text }`. A file that cannot be read is a fault.
  */
 export function readProject(root) {
   const config = JSON.parse(readFileSync(join(root, "sfdx-project.json"), "utf8"));
-  const project = { root, apiVersion: config.sourceApiVersion, files: [], components: [], objects: [], fields: [], permissionSets: [], sources: [] };
+  const project = { root, apiVersion: config.sourceApiVersion, files: [], components: [], objects: [], fields: [], events: [], eventFields: [], permissionSets: [], sources: [] };
   const faults = [];
   const top = join(root, config.packageDirectories.find((d) => d.default).path);
   for (const entry of readdirSync(top, { recursive: true, withFileTypes: true })) {

@@ -13,6 +13,8 @@ use crate::store::outbox::Leased;
 const RECORDS: usize = 200;
 /// Collections of one call.
 const COLLECTIONS: usize = 5;
+/// Records of one call of which a platform event tells: each event is a subrequest of its own, and there are 25.
+const NOTICES: usize = 25 - COLLECTIONS;
 /// Bytes of fields in one call. What Salesforce takes is not documented for REST; callouts of its own stop at 6 MB.
 const BYTES: usize = 4_000_000;
 /// Records of one call.
@@ -50,12 +52,13 @@ enum Place {
 
 /// Chooses up to `limit` records for one call, first come first. A child travels only with its parents or after them, unless
 /// they are in the org already. `busy` says which records calls under way touch; of an object in `probed` at most one
-/// collection travels.
+/// collection travels. Of a record of an object in `notifying` a platform event tells.
 pub(super) fn choose(
     gathered: &Gathered,
     busy: &dyn Fn(&str) -> bool,
     limit: usize,
     probed: &dyn Fn(&str) -> bool,
+    notifying: &dyn Fn(&str) -> bool,
 ) -> Chosen {
     let at = gathered.candidates.iter().enumerate().map(|(at, one)| (one.due.external_id.as_str(), at));
     let mut chooser = Chooser {
@@ -66,8 +69,9 @@ pub(super) fn choose(
         }),
         busy,
         probed,
+        notifying,
         places: vec![Place::Unknown; gathered.candidates.len()],
-        room: Room { limit, collections: 0, last: BTreeMap::new() },
+        room: Room { limit, collections: 0, notices: 0, last: BTreeMap::new() },
         chosen: Chosen::default(),
     };
     for at in 0..gathered.candidates.len() {
@@ -84,6 +88,7 @@ struct Chooser<'a> {
     at: HashMap<&'a str, Vec<usize>>,
     busy: &'a dyn Fn(&str) -> bool,
     probed: &'a dyn Fn(&str) -> bool,
+    notifying: &'a dyn Fn(&str) -> bool,
     places: Vec<Place>,
     room: Room<'a>,
     chosen: Chosen,
@@ -93,6 +98,7 @@ struct Chooser<'a> {
 struct Room<'a> {
     limit: usize,
     collections: usize,
+    notices: usize,
     /// By object: collections, and records in the last one.
     last: BTreeMap<&'a str, (usize, usize)>,
 }
@@ -140,7 +146,8 @@ impl<'a> Chooser<'a> {
             }
         }
         let collections = if (self.probed)(&candidate.due.sobject) { 1 } else { COLLECTIONS };
-        if self.room.take(&candidate.due.sobject, collections, self.chosen.ids.len()) {
+        let notice = (self.notifying)(&candidate.due.sobject);
+        if self.room.take(&candidate.due.sobject, collections, notice, self.chosen.ids.len()) {
             self.chosen.ids.push(candidate.due.id);
             let due_ms = candidate.due.due_at;
             let longest = self.chosen.longest_due_ms.get_or_insert(due_ms);
@@ -165,8 +172,8 @@ impl<'a> Chooser<'a> {
 }
 
 impl<'a> Room<'a> {
-    fn take(&mut self, sobject: &'a str, most: usize, taken: usize) -> bool {
-        if taken >= self.limit {
+    fn take(&mut self, sobject: &'a str, most: usize, notice: bool, taken: usize) -> bool {
+        if taken >= self.limit || (notice && self.notices == NOTICES) {
             return false;
         }
         let (collections, records) = self.last.entry(sobject).or_insert((0, RECORDS));
@@ -179,6 +186,7 @@ impl<'a> Room<'a> {
             *records = 0;
         }
         *records += 1;
+        self.notices += usize::from(notice);
         true
     }
 }
@@ -259,7 +267,7 @@ mod tests {
     }
 
     fn chosen(gathered: &Gathered, busy: &[&str], limit: usize) -> Chosen {
-        choose(gathered, &|id| busy.contains(&id), limit, &|_| false)
+        choose(gathered, &|id| busy.contains(&id), limit, &|_| false, &|_| false)
     }
 
     #[test]
@@ -304,7 +312,7 @@ mod tests {
     fn a_probed_object_fills_one_collection() {
         let many = (0..700).map(|id| candidate(id, CHARGE, &format!("ch_{id}"), &[])).collect();
         let many = gathered(many);
-        assert_eq!(choose(&many, &|_| false, CALL_LIMIT, &|_| true).ids.len(), 200);
+        assert_eq!(choose(&many, &|_| false, CALL_LIMIT, &|_| true, &|_| false).ids.len(), 200);
         assert_eq!(chosen(&many, &[], CALL_LIMIT).ids.len(), 700);
     }
 
@@ -339,7 +347,7 @@ mod tests {
             });
             let mut look = gathered(window);
             let busy = |id: &str| under_way.iter().any(|(_, touched)| touched.contains(id));
-            let ids = choose(&look, &busy, CALL_LIMIT, &|_| false).ids;
+            let ids = choose(&look, &busy, CALL_LIMIT, &|_| false, &|_| false).ids;
             let few = ids.len() < CALL_LIMIT / 2 && !under_way.is_empty();
             if !ids.is_empty() && under_way.len() < 4 && !few {
                 let ids: HashSet<i64> = ids.into_iter().collect();

@@ -65,6 +65,8 @@ pub struct Parts {
     pub parents_first: Vec<Arc<str>>,
     /// The objects that go first when requests get scarce.
     pub money: Vec<Arc<str>>,
+    /// The objects of whose records a platform event tells.
+    pub notifying: Vec<Arc<str>>,
     /// The time.
     pub clock: Clock,
     /// Rings when the outbox has something new.
@@ -82,6 +84,7 @@ struct Shared {
     config: DeliveryConfig,
     parents_first: Vec<Arc<str>>,
     money: Vec<Arc<str>>,
+    notifying: Vec<Arc<str>>,
     clock: Clock,
     work: Bell,
     fetching: Bell,
@@ -145,8 +148,19 @@ enum Composed {
 impl Delivery {
     /// Sends nothing before its first step.
     pub fn new(parts: Parts) -> Self {
-        let Parts { org, store, client, config, parents_first, money, clock, work, fetching, metrics } =
-            parts;
+        let Parts {
+            org,
+            store,
+            client,
+            config,
+            parents_first,
+            money,
+            notifying,
+            clock,
+            work,
+            fetching,
+            metrics,
+        } = parts;
         let counts = metrics.org(&org);
         let lane = Mutex::new(Lane::new(org.clone(), config.clone(), Arc::clone(&counts)));
         let holder = uuid::Uuid::now_v7().to_string();
@@ -157,6 +171,7 @@ impl Delivery {
             config,
             parents_first,
             money,
+            notifying,
             clock,
             work,
             fetching,
@@ -283,7 +298,8 @@ impl Running {
         let gathered = shared.store.read(move |conn| gather(conn, &wanted, &for_reading.parents_first));
         let gathered = gathered.await?;
         let probed = |sobject: &str| shared.lane().is_probed(sobject);
-        let chosen = batch::choose(&gathered, &|id| self.busy.contains(id), limit, &probed);
+        let notifying = |sobject: &str| shared.notifying.iter().any(|object| **object == *sobject);
+        let chosen = batch::choose(&gathered, &|id| self.busy.contains(id), limit, &probed, &notifying);
         let too_little = chosen.ids.len() < limit / 2;
         // What is blocked fills the window: look further the next time.
         let blocked = too_little && chosen.behind_calls > limit / 2 && gathered.cut_off;
@@ -376,7 +392,9 @@ impl Running {
         let single_records = shared.lane().is_at_single_records();
         let task = self.tasks.spawn(async move {
             let patience = sender.config.lease / 4;
-            Ended::Answered(send(&sender.client, collections, patience, single_records).await)
+            Ended::Answered(
+                send(&sender.client, collections, &sender.notifying, patience, single_records).await,
+            )
         });
         self.calls.insert(task.id(), head);
     }

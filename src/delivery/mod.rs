@@ -8,6 +8,7 @@ mod batch;
 mod busy;
 mod gather;
 mod lane;
+mod notice;
 mod owner;
 mod record;
 mod send;

@@ -1,7 +1,9 @@
 //! One call on its way: sent, split where it is refused as a whole, and answered.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::notice::notice;
 use super::verdict::{Verdict, judge};
 use crate::salesforce::{Budget, Client, Collection, Error, Outcome, Record, Upserted};
 use crate::store::outbox::Leased;
@@ -28,6 +30,7 @@ pub(super) struct Sent {
 pub(super) async fn send(
     client: &Client,
     collections: Collections,
+    notifying: &[Arc<str>],
     patience: Duration,
     single_records: bool,
 ) -> Sent {
@@ -40,7 +43,8 @@ pub(super) async fn send(
             sent.unsent.extend(call.into_iter().flatten());
             continue;
         }
-        match client.upsert(&as_collections(&call)).await {
+        let notices = notices(&call, notifying);
+        match client.upsert(&as_collections(&call, &notices)).await {
             Ok(upserted) => {
                 for (rows, upserted) in call.into_iter().zip(upserted) {
                     match upserted {
@@ -98,14 +102,23 @@ fn refused(status: u16, code: &str, message: &str) -> Outcome {
     Outcome::Refused { status, code, message, fields: Vec::new() }
 }
 
-fn as_collections(call: &[Vec<Leased>]) -> Vec<Collection<'_>> {
-    let record = |row| {
-        let Leased { external_id, fields, .. }: &Leased = row;
-        Record { external_id, fields }
+/// What subscribers are told of each record, if anything.
+fn notices(call: &[Vec<Leased>], notifying: &[Arc<str>]) -> Vec<Vec<Option<String>>> {
+    let told =
+        |row: &Leased| notifying.iter().any(|object| **object == *row.sobject).then(|| notice(row)).flatten();
+    call.iter().map(|rows| rows.iter().map(told).collect()).collect()
+}
+
+fn as_collections<'c>(call: &'c [Vec<Leased>], notices: &'c [Vec<Option<String>>]) -> Vec<Collection<'c>> {
+    let record = |(row, notice): (&'c Leased, &'c Option<String>)| {
+        let Leased { external_id, fields, .. } = row;
+        Record { external_id, fields, notice: notice.as_deref() }
     };
-    call.iter()
-        .map(|rows| Collection { sobject: &rows[0].sobject, records: rows.iter().map(record).collect() })
-        .collect()
+    let collection = |(rows, notices): (&'c Vec<Leased>, &'c Vec<Option<String>>)| Collection {
+        sobject: &rows[0].sobject,
+        records: rows.iter().zip(notices).map(record).collect(),
+    };
+    call.iter().zip(notices).map(collection).collect()
 }
 
 /// Cuts a call in two, between collections if there are several; parents stay in the first half, which is sent next.

@@ -20,6 +20,9 @@ const BY_ID: &str = ".Id";
 /// The field that records are upserted by.
 const KEY: &str = "Stripe_Id__c";
 
+/// The platform event that tells of records' new states.
+const EVENT: &str = "Stripe_Event__e";
+
 /// A lookup whose parent has to be mapped too.
 struct Reference {
     place: Place,
@@ -138,6 +141,7 @@ impl Compiler<'_> {
                 "order",
                 "related",
                 "contents",
+                "notify",
                 "fields",
             ],
             "a record",
@@ -150,6 +154,7 @@ impl Compiler<'_> {
         let related = related(record, &mut scope);
         let contents = contents(record, &mut scope);
         let deleted = scope.paths.add("deleted");
+        let notify = notify(record, by_id, self.schema, &mut scope);
         let when = record.get("when").map(|item| When::compile(item, &mut scope)).unwrap_or_default();
         let progress = record.get("order").map(|item| Progress::compile(item, &mut scope));
         let wants_every =
@@ -216,6 +221,7 @@ impl Compiler<'_> {
             deleted,
             fields,
             progress: progress.unwrap_or_default(),
+            notify,
         });
     }
 }
@@ -274,6 +280,23 @@ fn related(record: &Table, scope: &mut Scope<'_>) -> Vec<(Slot, Arc<str>)> {
         }
     }
     found
+}
+
+/// Whether a platform event tells of the record's new states; the org must have that event.
+fn notify(record: &Table, by_id: bool, schema: &Schema, scope: &mut Scope<'_>) -> bool {
+    let Some(item) = record.get("notify") else { return false };
+    let Node::Flag(notify) = item.node else {
+        scope.fault(&item.place, "`notify` is true or false".to_owned());
+        return false;
+    };
+    if notify && by_id {
+        let problem = "records that are found by their own id are not told of; their object's record can be";
+        scope.fault(&item.place, problem.to_owned());
+    }
+    if notify && schema.fields(EVENT).is_none() {
+        scope.fault(&item.place, format!("there is no platform event `{EVENT}` in the org's metadata"));
+    }
+    notify
 }
 
 /// When what the object is made of is listed. Stripe lists the balance transactions of payouts.

@@ -195,6 +195,14 @@ impl Mapping {
         kinds.flat_map(|kind| self.plans.targets(kind)).map(Arc::from).collect()
     }
 
+    /// The Salesforce objects of whose records a platform event tells.
+    pub fn notifying(&self) -> Vec<Arc<str>> {
+        let plans = self.plans.kinds.values().flat_map(|kind| &kind.plans);
+        let told: BTreeSet<Arc<str>> =
+            plans.filter(|plan| plan.notify).map(|plan| Arc::clone(&plan.sobject)).collect();
+        told.into_iter().collect()
+    }
+
     /// Maps an event of which nothing is known but that the mapping understands this API version.
     ///
     /// Errors: the event can never be mapped as it is.

@@ -45,6 +45,8 @@ pub(super) struct Plan {
     pub deleted: Slot,
     pub fields: Vec<Field>,
     pub progress: Progress,
+    /// A platform event tells of each new state of the record.
+    pub notify: bool,
 }
 
 /// Which record is written.

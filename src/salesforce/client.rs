@@ -19,6 +19,9 @@ use crate::pass::Pass;
 /// Seconds; whoever asks for more is asked again all the same.
 const LONGEST_RETRY_AFTER: u64 = 86_400;
 
+/// The platform event that tells of a record's new state.
+const EVENT: &str = "Stripe_Event__e";
+
 /// The field every record is upserted by.
 const EXTERNAL_ID: &str = "Stripe_Id__c";
 
@@ -60,6 +63,8 @@ pub struct Record<'a> {
     pub external_id: &'a str,
     /// Its fields: the text of a JSON object.
     pub fields: &'a str,
+    /// What a platform event tells of it once it is there: members of a JSON object.
+    pub notice: Option<&'a str>,
 }
 
 /// What became of one record.
@@ -170,11 +175,24 @@ impl Client {
         let answer = self.call(reqwest::Method::POST, COMPOSITE, body).await?;
         let unreadable = |error: serde_json::Error| Error::Unreadable(error.to_string());
         let parsed: CompositeAnswer<'_> = serde_json::from_slice(&answer).map_err(unreadable)?;
-        if parsed.responses.len() != collections.len() {
-            let (asked, got) = (collections.len(), parsed.responses.len());
-            return Err(Error::Unreadable(format!("{got} collections answered instead of {asked}")));
+        let asked = collections.len() + noticed(collections).count();
+        if parsed.responses.len() != asked {
+            let got = parsed.responses.len();
+            return Err(Error::Unreadable(format!("{got} parts answered instead of {asked}")));
         }
-        parsed.responses.iter().zip(collections).map(|(sub, collection)| upserted(sub, collection)).collect()
+        let (of_collections, of_events) = parsed.responses.split_at(collections.len());
+        let outcomes = of_collections.iter().zip(collections);
+        let mut outcomes: Vec<_> =
+            outcomes.map(|(sub, collection)| upserted(sub, collection)).collect::<Result<_, _>>()?;
+        for (sub, (number, index, _)) in of_events.iter().zip(noticed(collections)) {
+            if let Upserted::Each(records) = &mut outcomes[number]
+                && let record @ Outcome::Accepted { .. } = &mut records[index]
+                && let Some(refused) = not_published(sub)?
+            {
+                *record = refused;
+            }
+        }
+        Ok(outcomes)
     }
 
     /// Asks for the org's limits; this is how a pause for the daily budget ends, and proves that we may sign in.
@@ -221,6 +239,13 @@ impl Client {
                 body.push_str(fields);
             }
             body.push_str("]}}");
+        }
+        // A record that is refused has no id: the event that names it is not published then.
+        for (number, index, notice) in noticed(collections) {
+            body.push_str(&format!(
+                r#",{{"method":"POST","url":"/services/data/{}/sobjects/{EVENT}","referenceId":"e{number}_{index}","body":{{"Record_Id__c":"@{{c{number}[{index}].id}}",{notice}}}}}"#,
+                self.api_version
+            ));
         }
         body.push_str("]}");
         body.into_bytes()
@@ -323,6 +348,35 @@ fn upserted(sub: &SubAnswer<'_>, collection: &Collection<'_>) -> Result<Upserted
         false => refused(sub.status, &mut answer.errors),
     };
     Ok(Upserted::Each(answers.iter_mut().map(outcome).collect()))
+}
+
+/// The records that an event tells of: the collection, the place in it, and what is told.
+fn noticed<'c>(collections: &'c [Collection<'_>]) -> impl Iterator<Item = (usize, usize, &'c str)> {
+    collections.iter().enumerate().flat_map(|(number, collection)| {
+        let records = collection.records.iter().enumerate();
+        records.filter_map(move |(index, record)| Some((number, index, record.notice?)))
+    })
+}
+
+/// Why an event was not published, if it was not. Its record is to be sent again with it: subscribers are told at least once.
+/// Source: Platform Events Developer Guide, "Publish Event Messages with Salesforce APIs": success comes with an entry in
+/// `errors`.
+fn not_published(sub: &SubAnswer<'_>) -> Result<Option<Outcome>, Error> {
+    let unreadable = |error: serde_json::Error| Error::Unreadable(error.to_string());
+    let mut errors = if sub.status >= 300 {
+        serde_json::from_str::<Vec<RecordError>>(sub.body.get()).map_err(unreadable)?
+    } else {
+        let answer: RecordAnswer = serde_json::from_str(sub.body.get()).map_err(unreadable)?;
+        if answer.success {
+            return Ok(None);
+        }
+        answer.errors
+    };
+    let mut outcome = refused(sub.status, &mut errors);
+    if let Outcome::Refused { message, .. } = &mut outcome {
+        *message = format!("the record arrived, but {EVENT} was not published: {message}");
+    }
+    Ok(Some(outcome))
 }
 
 /// Reads an absent and a null field alike: an answer that cannot be read stops everything, one without a text does not.

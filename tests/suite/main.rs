@@ -18,6 +18,7 @@ mod idempotency;
 mod journeys;
 mod level;
 mod mapping;
+mod notices;
 mod operators;
 mod order;
 mod postgres;

@@ -150,3 +150,12 @@ fn what_is_no_toml_is_told_with_its_line() {
     let faults = own("[charge.fields]\nName = = 1\n").unwrap_err().to_string();
     assert!(faults.contains("mapping.toml:2: is not valid TOML"), "{faults}");
 }
+
+#[test]
+fn a_platform_event_is_asked_for_by_record() {
+    assert!(own("").unwrap().notifying().is_empty());
+    let asked = own("[charge]\nnotify = true\n[refund]\nnotify = false\n").unwrap().notifying();
+    assert_eq!(asked.iter().map(|name| &**name).collect::<Vec<_>>(), ["Stripe_Charge__c"]);
+    let faults = own("[charge]\nnotify = \"yes\"\n").unwrap_err().to_string();
+    assert!(faults.contains("mapping.toml:2: `notify` is true or false"), "{faults}");
+}

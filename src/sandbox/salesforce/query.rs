@@ -32,9 +32,9 @@ pub(super) fn run(tx: &mut Transaction<'_>, request: &Request<'_>) -> Result<Ans
     if query.from == "Organization" {
         return organization(tx, &query);
     }
-    let at = tx.schema.position(&query.from).ok_or_else(|| {
-        Failure::new("INVALID_TYPE", format!("sObject type '{}' is not supported.", query.from))
-    })?;
+    let at = tx.schema.position(&query.from).filter(|at| !tx.schema.objects()[*at].is_event()).ok_or_else(
+        || Failure::new("INVALID_TYPE", format!("sObject type '{}' is not supported.", query.from)),
+    )?;
     let found = matching(tx, at, &query)?;
     let Select::Fields(names) = &query.select else {
         let total_size = found.len();

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::failure::Failure;
+use super::failure::{Failure, RowError};
 use super::ids::RecordId;
 use super::json::{self, Json};
 use super::request::{Answer, Request};
@@ -25,10 +25,27 @@ pub(super) fn create(
     request: &Request<'_>,
     object: &str,
 ) -> Result<Answer, Failure> {
-    let (at, described) = tx.object(object)?;
+    let (at, described) = tx.any_object(object)?;
     let body = request.members()?;
     let saved = write(tx, at, Target::New, &body)?;
+    if described.is_event() {
+        return Ok(published(&saved));
+    }
     Ok(written(tx, described, &saved, None))
+}
+
+#[derive(Serialize)]
+struct Published<'a> {
+    id: &'a str,
+    success: bool,
+    errors: [RowError<'a>; 1],
+}
+
+/// Success comes with an entry among the errors, which has the event's UUID.
+fn published(saved: &Saved) -> Answer {
+    let uuid = uuid::Uuid::now_v7().to_string();
+    let enqueued = Failure::new("OPERATION_ENQUEUED", uuid);
+    Answer::json(201, &Published { id: saved.id.as_str(), success: true, errors: [enqueued.row()] })
 }
 
 /// `PATCH /sobjects/T/id`

@@ -84,6 +84,10 @@ impl Schema {
                 known.fields.extend(described.fields);
                 continue;
             }
+            if described.name.ends_with("__e") {
+                objects.push(Object::event(described));
+                continue;
+            }
             let prefix = format!("a0{}", char::from_digit(tables % 36, 36).unwrap_or('z'));
             tables += 1;
             objects.push(Object::custom(described, prefix));
@@ -128,6 +132,24 @@ impl Object {
             by_name: HashMap::new(),
             by_relationship: HashMap::new(),
         }
+    }
+
+    /// A platform event: something that is published and has no record.
+    fn event(described: metadata::Described) -> Self {
+        Self {
+            name: described.name.into(),
+            label: described.label,
+            label_plural: described.label_plural,
+            prefix: "e00".to_owned(),
+            custom: true,
+            fields: described.fields,
+            by_name: HashMap::new(),
+            by_relationship: HashMap::new(),
+        }
+    }
+
+    pub(super) fn is_event(&self) -> bool {
+        self.name.ends_with("__e")
     }
 
     pub(super) fn standard(name: &str, prefix: &str, fields: Vec<Field>) -> Self {

@@ -75,8 +75,19 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// The object called `name`, and where its records are.
+    /// The object called `name`, and where its records are. Platform events have none.
     pub(super) fn object(&self, name: &str) -> Result<(usize, &'a Object), Failure> {
+        self.any_object(name).and_then(|(at, object)| match object.is_event() {
+            false => Ok((at, object)),
+            true => {
+                let message = format!("entity type {name} does not support this");
+                Err(Failure::new("INVALID_TYPE_FOR_OPERATION", message))
+            }
+        })
+    }
+
+    /// The object or platform event called `name`, and where it stands.
+    pub(super) fn any_object(&self, name: &str) -> Result<(usize, &'a Object), Failure> {
         let schema = self.schema;
         let at = schema.position(name);
         at.map(|at| (at, &schema.objects()[at]))

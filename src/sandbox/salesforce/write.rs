@@ -198,7 +198,8 @@ fn new_row(tx: &Transaction<'_>, at: usize, id: RecordId, changes: &Changes) -> 
         row.fields.insert(field.name.clone(), json::of(&false));
     }
     // A custom object's record without a name is named by its id.
-    if object.custom && !matches!(changes.fields.get("Name"), Some(Some(_))) {
+    if object.field("Name").is_some() && object.custom && !matches!(changes.fields.get("Name"), Some(Some(_)))
+    {
         row.fields.insert("Name".into(), json::of(id.as_str()));
     }
     if *object.name == *"Order" {
