@@ -38,7 +38,7 @@ impl FromRequest for Reading {
         Box::pin(async move {
             let caller = caller.await?;
             caller.require(Scope::PaymentsRead)?;
-            let state = state.await.map_err(|_| Problem::not_set_up())?;
+            let state = state.await.map_err(|_missing| Problem::not_set_up())?;
             Ok(Self {
                 client: state.client(&request)?.clone(),
                 head: Head::of(&request),

@@ -58,7 +58,7 @@ pub(super) async fn fill(
     for from in numbers.clone().step_by(BATCH) {
         let states: Vec<NewState> = (from..(from + BATCH).min(numbers.end)).map(charge).collect();
         store.write(move |conn| outbox::merge(conn, &states, now_ms)).await.map_err(io::Error::other)?;
-        if (from - numbers.start) % 100_000 == 0 {
+        if (from - numbers.start).is_multiple_of(100_000) {
             progress(&format!("{} of {total} records put into the outbox", from - numbers.start));
         }
     }

@@ -142,7 +142,7 @@ impl Guard {
     /// Asks Stripe whose key it is, unless that is known.
     async fn look_at_account(&self, name: &str, account: &Account) -> Result<State, Failed> {
         let bound = self.bound(STRIPE, name).await?;
-        if let Some(why) = bound.as_ref().and_then(|bound| another(bound)) {
+        if let Some(why) = bound.as_ref().and_then(another) {
             return Ok(State::Closed(why.into()));
         }
         let identity = match account.client.account().await {
@@ -163,7 +163,7 @@ impl Guard {
     /// Asks the org who it is.
     async fn look_at_org(&self, name: &str, org: &Org) -> Result<State, Failed> {
         let bound = self.bound(SALESFORCE, name).await?;
-        if let Some(why) = bound.as_ref().and_then(|bound| another(bound)) {
+        if let Some(why) = bound.as_ref().and_then(another) {
             return Ok(State::Closed(why.into()));
         }
         let identity = match org.client.identity().await {
