@@ -33,12 +33,12 @@ impl FromRequest for Reading {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let caller = Caller::from_request(request, payload);
-        let state = web::Data::<ApiState>::extract(request);
+        let state = request.app_data::<web::Data<ApiState>>().cloned();
         let request = request.clone();
         Box::pin(async move {
             let caller = caller.await?;
             caller.require(Scope::PaymentsRead)?;
-            let state = state.await.map_err(|_missing| Problem::not_set_up())?;
+            let state = state.ok_or_else(Problem::not_set_up)?;
             Ok(Self {
                 client: state.client(&request)?.clone(),
                 head: Head::of(&request),

@@ -356,8 +356,10 @@ fn in_terms(fields: &mut Fields, entries: Vec<Entry>) -> Option<Vec<Term>> {
             continue;
         }
         let Some(interval) = entry.interval else {
-            let expected = "the length of the term: month, year, week or day";
-            fields.missing(&format!("terms[{at}].termInterval"), expected, "year");
+            let field = format!("terms[{at}].termInterval");
+            if !fields.has_fault(&field) {
+                fields.missing(&field, "the length of the term: month, year, week or day", "year");
+            }
             return None;
         };
         let interval_count = entry.interval_count.unwrap_or(1);

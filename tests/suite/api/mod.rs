@@ -11,6 +11,7 @@ mod outages;
 mod payments;
 mod secrets;
 mod served;
+mod wrong_fields;
 
 use std::net::TcpListener;
 use std::sync::Arc;
