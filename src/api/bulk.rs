@@ -128,6 +128,10 @@ pub(super) async fn bulk<A: Action>(asked: Asked) -> Result<HttpResponse, Proble
     for (index, first) in twins {
         results[index] = results[first].clone().again_at(index);
     }
+    // What went wrong with one item is looked up in the log like everything else.
+    for problem in results.iter_mut().filter_map(|result| result.problem.as_mut()) {
+        problem.request_id.clone_from(&asked.request_id);
+    }
     let running = results.iter().any(|result| result.pending);
     let operation_id = match running {
         true => Some(operations::keep(&asked, kind, &results).await?.id),

@@ -41,6 +41,9 @@ async fn results_come_in_order_and_one_bad_item_harms_only_itself() {
     // The payment that was declined exists.
     assert_eq!(results[2]["stripeId"], results[2]["problem"]["paymentIntentId"]);
     assert_eq!(results[2]["idempotencyKey"], "c");
+    for refused in [1, 2, 3] {
+        assert_eq!(results[refused]["problem"]["requestId"], answer["requestId"]);
+    }
     assert_eq!(created(&desk, "payment_intent.created"), 3);
 }
 
