@@ -94,7 +94,7 @@ async fn fill(store: &Store, count: usize, progress: impl Fn(&str)) -> io::Resul
             inbox::complete(conn, &seqs)
         };
         store.write(work).await.map_err(io::Error::other)?;
-        if from % 500_000 == 0 {
+        if from.is_multiple_of(500_000) {
             progress(&format!("{from} of {count} events stored"));
         }
     }

@@ -109,11 +109,11 @@ struct Life {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asks {
     /// The events tell everything.
-    InNone,
+    Never,
     /// Two states that a later one makes pointless contradict each other.
-    InSome,
+    Sometimes,
     /// Nothing else can tell.
-    InEvery,
+    Always,
 }
 
 /// The story's first object of a kind, with `changes` laid over it.
@@ -161,9 +161,9 @@ async fn every_life_ends_as_it_should_in_every_order(bridge: Bridge) {
         let (mut end, asked) = the_end(&bridge, life.name, &events).await;
         let asking = asked.iter().filter(|asked| !asked.is_empty()).count();
         let asks = match asking {
-            0 => Asks::InNone,
-            some if some < asked.len() => Asks::InSome,
-            _ => Asks::InEvery,
+            0 => Asks::Never,
+            some if some < asked.len() => Asks::Sometimes,
+            _ => Asks::Always,
         };
         assert_eq!(asks, life.asks, "{}: {asking} of {} orders ask Stripe", life.name, asked.len());
         if let Some(changes) = &life.read {
@@ -204,7 +204,7 @@ fn lives() -> Vec<Life> {
                 ("payment_intent.succeeded", 0, json!({"status": "succeeded", "amount_received": 14_700})),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Completed"), ("Amount_Received__c", "147.00"), ("Failure_Code__c", "")],
         },
         Life {
@@ -220,7 +220,7 @@ fn lives() -> Vec<Life> {
                 ("payment_intent.requires_action", 0, status("requires_action")),
             ],
             read: Some(status("requires_action")),
-            asks: Asks::InEvery,
+            asks: Asks::Always,
             ends: vec![("Status__c", "Action Required"), ("Failure_Code__c", "")],
         },
         Life {
@@ -236,7 +236,7 @@ fn lives() -> Vec<Life> {
                 ("payment_intent.succeeded", 0, json!({"status": "succeeded", "amount_received": 10_000})),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![
                 ("Status__c", "Completed"),
                 ("Amount_Received__c", "100.00"),
@@ -252,7 +252,7 @@ fn lives() -> Vec<Life> {
                 ("charge.updated", 0, json!({"balance_transaction": "txn_1", "disputed": true})),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Disputed"), ("Balance_Transaction_Id__c", "txn_1")],
         },
         Life {
@@ -265,7 +265,7 @@ fn lives() -> Vec<Life> {
                 ("charge.refunded", 2, money_back(3_000)),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Partially Refunded"), ("Amount_Refunded__c", "30.00")],
         },
         Life {
@@ -277,7 +277,7 @@ fn lives() -> Vec<Life> {
                 ("charge.updated", 5, money_back(0)),
             ],
             read: Some(money_back(0)),
-            asks: Asks::InEvery,
+            asks: Asks::Always,
             ends: vec![("Status__c", "Completed"), ("Amount_Refunded__c", "0.00")],
         },
         Life {
@@ -294,7 +294,7 @@ fn lives() -> Vec<Life> {
                 ),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Failed"), ("Failure_Reason__c", "lost_or_stolen_card")],
         },
         Life {
@@ -307,7 +307,7 @@ fn lives() -> Vec<Life> {
                 ("refund.failed", 0, json!({"status": "failed", "failure_reason": "declined"})),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Failed"), ("Failure_Reason__c", "declined")],
         },
         Life {
@@ -322,7 +322,7 @@ fn lives() -> Vec<Life> {
                 ("charge.dispute.closed", 5 * DAY, status("won")),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Won"), ("Stripe_Status__c", "won")],
         },
         Life {
@@ -335,7 +335,7 @@ fn lives() -> Vec<Life> {
                 ("charge.dispute.updated", 0, status("won")),
             ],
             read: Some(status("won")),
-            asks: Asks::InEvery,
+            asks: Asks::Always,
             ends: vec![("Status__c", "Won")],
         },
         Life {
@@ -364,7 +364,7 @@ fn lives() -> Vec<Life> {
                 ),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Needs Response")],
         },
         Life {
@@ -377,7 +377,7 @@ fn lives() -> Vec<Life> {
                 ("customer.subscription.deleted", 0, period("canceled", 1_802_592_000)),
             ],
             read: None,
-            asks: Asks::InSome,
+            asks: Asks::Sometimes,
             ends: vec![("Status__c", "Canceled"), ("Current_Period_End__c", "2027-02-14T08:00:00Z")],
         },
         Life {
@@ -389,7 +389,7 @@ fn lives() -> Vec<Life> {
                 ("customer.subscription.updated", 9, period("active", 1_800_604_800)),
             ],
             read: Some(period("active", 1_800_604_800)),
-            asks: Asks::InEvery,
+            asks: Asks::Always,
             ends: vec![("Status__c", "Active"), ("Current_Period_End__c", "2027-01-22T08:00:00Z")],
         },
         Life {
@@ -401,7 +401,7 @@ fn lives() -> Vec<Life> {
                 ("customer.subscription.updated", 9, status("past_due")),
             ],
             read: Some(status("past_due")),
-            asks: Asks::InEvery,
+            asks: Asks::Always,
             ends: vec![("Status__c", "Past Due")],
         },
         Life {
@@ -419,7 +419,7 @@ fn lives() -> Vec<Life> {
                 ),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Paid"), ("Amount_Paid__c", "147.00"), ("Attempt_Count__c", "2")],
         },
         Life {
@@ -431,7 +431,7 @@ fn lives() -> Vec<Life> {
                 ("invoice.paid", 0, status("paid")),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Paid")],
         },
         Life {
@@ -443,7 +443,7 @@ fn lives() -> Vec<Life> {
                 ("invoice.deleted", 0, status("draft")),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Void"), ("Stripe_Status__c", "draft")],
         },
         Life {
@@ -458,7 +458,7 @@ fn lives() -> Vec<Life> {
                 ),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Completed"), ("Payment_Status__c", "paid")],
         },
         Life {
@@ -474,7 +474,7 @@ fn lives() -> Vec<Life> {
             ],
             read: Some(json!({"status": "complete", "payment_status": "unpaid",
                 "payment_intent": {"id": "pi_1", "object": "payment_intent", "status": "requires_payment_method"}})),
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Failed"), ("Payment_Status__c", "unpaid")],
         },
         Life {
@@ -491,7 +491,7 @@ fn lives() -> Vec<Life> {
             read: Some(
                 json!({"status": "complete", "payment_status": "unpaid", "mode": "subscription", "payment_intent": null}),
             ),
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Failed"), ("Payment_Status__c", "unpaid")],
         },
         Life {
@@ -505,7 +505,7 @@ fn lives() -> Vec<Life> {
                 ("payout.failed", 5 * DAY, json!({"status": "failed", "failure_code": "account_closed"})),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Failed"), ("Failure_Code__c", "account_closed")],
         },
         Life {
@@ -518,7 +518,7 @@ fn lives() -> Vec<Life> {
                 ("payout.failed", 0, json!({"status": "failed", "failure_code": "account_closed"})),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Failed"), ("Failure_Code__c", "account_closed")],
         },
         Life {
@@ -530,7 +530,7 @@ fn lives() -> Vec<Life> {
                 ("customer.deleted", 0, json!({"name": "Second"})),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Deleted"), ("Name", "Second")],
         },
         Life {
@@ -542,7 +542,7 @@ fn lives() -> Vec<Life> {
                 ("product.deleted", 0, json!({"active": true, "name": "Second"})),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("IsActive", "false"), ("Name", "Second")],
         },
         Life {
@@ -553,7 +553,7 @@ fn lives() -> Vec<Life> {
                 ("price.deleted", 0, json!({"active": true})),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![("Status__c", "Archived")],
         },
         Life {
@@ -574,7 +574,7 @@ fn lives() -> Vec<Life> {
                 ("payment_intent.succeeded", 3, json!({"status": "succeeded", "metadata": {}})),
             ],
             read: None,
-            asks: Asks::InNone,
+            asks: Asks::Never,
             ends: vec![
                 ("Status__c", "Completed"),
                 ("Opportunity__c", "0065g00000FfFfFAAV"),

@@ -205,9 +205,6 @@ async fn the_command_line_tells_it_in_sentences(bridge: Bridge) {
     ] {
         assert!(said.contains(part), "missing `{part}` in:\n{said}");
     }
-    if std::env::var_os("PAYBRIDGE_SHOW").is_some() {
-        println!("{said}");
-    }
     assert!(!said.contains("fields: "), "{said}");
     assert!(say(&[&payment.charge, "--fields"]).1.contains("fields: {"));
     let (good, said) = say(&["ch_nobody"]);
