@@ -184,6 +184,20 @@ fn a_checkout_that_is_complete_is_not_yet_paid() {
     );
     let failed = "checkout.session.async_payment_failed";
     check(failed, "checkout.session", &[(of("complete", "unpaid"), Some("Failed"))]);
+    let read_again = |payment: &str| {
+        let mut session = of("complete", "unpaid");
+        session["payment_intent"] = json!({"id": "pi_1", "object": "payment_intent", "status": payment});
+        session
+    };
+    check(
+        "checkout.session.fetched",
+        "checkout.session",
+        &[
+            (read_again("requires_payment_method"), Some("Failed")),
+            (read_again("canceled"), Some("Failed")),
+            (read_again("processing"), Some("Pending")),
+        ],
+    );
     let succeeded = "checkout.session.async_payment_succeeded";
     check(succeeded, "checkout.session", &[(of("complete", "paid"), Some("Completed"))]);
 }
