@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use paybridge::sandbox::salesforce::Fault;
+use paybridge::store::lanes;
 use paybridge::store::outbox::{self, NewState};
 
 use crate::bridge::{Bridge, state_of};
@@ -15,6 +16,7 @@ each_backend!(
     several_calls_travel_together_and_touch_no_record_twice,
     records_of_one_customer_travel_one_call_at_a_time,
     two_processes_do_not_meet_on_the_same_records,
+    calls_of_a_process_that_died_are_respected_until_their_lease_ends,
     locked_records_are_tried_again_in_smaller_calls,
     an_object_that_is_not_set_up_holds_only_its_own_records,
     a_record_without_access_gets_its_tries_while_others_arrive,
@@ -145,6 +147,42 @@ async fn two_processes_do_not_meet_on_the_same_records(bridge: Bridge) {
     second.drain().await;
     assert!(bridge.org.record(CUSTOMER, "cus_late").is_some());
     second.stop().await;
+}
+
+async fn calls_of_a_process_that_died_are_respected_until_their_lease_ends(bridge: Bridge) {
+    bridge.merge(families(2, 0)).await;
+    bridge.drain().await;
+    let before = bridge.call_sizes().len();
+    let mut news = families(2, 1);
+    news.iter_mut().for_each(|state| state.position.created = 2);
+    bridge.merge(news).await;
+    let now_ms = paybridge::clock::unix_ms(bridge.clock.now());
+    let taken = bridge
+        .store()
+        .write(move |conn| {
+            lanes::take(conn, "main", "another process", now_ms, now_ms + 2_000)?;
+            let customers = outbox::due(conn, "main", CUSTOMER, now_ms, 10)?;
+            let ids: Vec<i64> =
+                customers.iter().filter(|row| row.external_id == "cus_00000").map(|row| row.id).collect();
+            outbox::lease(conn, "its call", &ids, now_ms, now_ms + 180_000)
+        })
+        .await
+        .unwrap();
+    assert_eq!(taken.len(), 1);
+    bridge.drain().await;
+    assert_eq!(bridge.call_sizes().len(), before, "it is the other one's turn");
+    bridge.clock.advance(Duration::from_secs(3));
+    bridge.drain().await;
+    assert!(bridge.org.record(CHARGE, "ch_00001_00000").is_some());
+    assert_eq!(bridge.org.writes(CUSTOMER, "cus_00001"), 2);
+    assert!(
+        bridge.org.record(CHARGE, "ch_00000_00000").is_none(),
+        "it points into a call that may be under way"
+    );
+    assert_eq!(bridge.org.writes(CUSTOMER, "cus_00000"), 1);
+    bridge.clock.advance(Duration::from_secs(180));
+    bridge.drain().await;
+    assert_eq!(bridge.counts().await.done, 4);
 }
 
 async fn locked_records_are_tried_again_in_smaller_calls(bridge: Bridge) {
