@@ -1,6 +1,7 @@
 //! The client: one function for each request we make.
 //!
-//! Retries are not its business; a caller that wants one repeats the call with the same idempotency key.
+//! Retries are not its business; a caller that wants one repeats the call with the same idempotency key. Only where callers
+//! share a key, as for the one customer of a record, they wait here for each other.
 
 use std::fmt;
 use std::time::{Duration, Instant};
