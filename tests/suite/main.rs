@@ -23,6 +23,7 @@ mod operators;
 mod order;
 mod postgres;
 mod process;
+mod promises;
 mod resources;
 mod retention;
 mod signatures;
