@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 use super::remake::{Remade, differences, remake};
-use super::{Ops, written};
+use super::{Ops, object_name, written};
 use crate::clock::unix_ms;
 use crate::store::attempts::{self, Attempt};
 use crate::store::audit::{self, NewEntry};
@@ -24,9 +24,9 @@ pub const NOT_MAPPED: &str = "NOT_MAPPED";
 /// Lines of a history.
 const HISTORY_LIMIT: i64 = 100;
 /// Dead letters of one transaction.
-const BATCH: i64 = 100;
+const BATCH: i64 = 20;
 /// A replay of many stops after this time, so that its caller hears of it.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Names a dead letter: `event:5` or `record:17`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -387,7 +387,7 @@ impl Ops {
         let sent = history.into_iter().find_map(|attempt| attempt.sent);
         let differences = differences(sent.as_ref().unwrap_or(&row.fields), &fields)?.join("\n");
         let record = PreviewRecord {
-            object_name: row.sobject.clone(),
+            object_name: object_name(&row.sobject).to_owned(),
             stripe_id: row.external_id.clone(),
             payload: fields,
             differences,
@@ -410,7 +410,7 @@ impl Ops {
             None => Some("the event is not stored any more".to_owned()),
         };
         let record = |state: outbox::NewState| PreviewRecord {
-            object_name: state.sobject,
+            object_name: object_name(&state.sobject).to_owned(),
             stripe_id: state.external_id,
             payload: state.fields,
             differences: String::new(),
@@ -627,7 +627,7 @@ fn record_letter(record: &DeadRecord) -> DeadLetter {
     DeadLetter {
         dead_letter_id: Id::Record(record.id).to_string(),
         kind: "record".to_owned(),
-        object_name: record.sobject.clone(),
+        object_name: object_name(&record.sobject).to_owned(),
         stripe_id: Some(record.external_id.clone()),
         event_id: record.event_id.clone(),
         account_name: record.account.clone(),

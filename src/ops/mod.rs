@@ -75,6 +75,14 @@ fn written(at_ms: i64) -> Option<String> {
     from_unix_ms(at_ms).format(&Rfc3339).ok()
 }
 
+/// Rows of records that are found by their own id have this behind the object's name.
+const BY_ID: &str = ".Id";
+
+/// An object as people know it.
+fn object_name(sobject: &str) -> &str {
+    sobject.strip_suffix(BY_ID).unwrap_or(sobject)
+}
+
 /// How the database is called.
 fn backend_name(backend: Backend) -> &'static str {
     match backend {

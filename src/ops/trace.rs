@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Ops, dead_letters, written};
+use super::{BY_ID, Ops, dead_letters, object_name, written};
 use crate::api::{Caller, Code, Problem, ProblemBody, RequestId, Scope};
 use crate::clock::from_unix_ms;
 use crate::store::attempts::{self, Attempt};
@@ -155,7 +155,7 @@ impl Ops {
         let (ops, id) = (self.clone(), id.trim().to_owned());
         self.store
             .read(move |conn| {
-                let Some(found) = find(conn, &id, accounts.as_deref())? else { return Ok(None) };
+                let Some(found) = ops.find(conn, &id, accounts.as_deref())? else { return Ok(None) };
                 let retold = retell::retell(&found.events, &ops.mapping, &ops.accounts)?;
                 Ok(Some(found.tell(&retold, ops.now_ms())))
             })
@@ -163,54 +163,67 @@ impl Ops {
     }
 }
 
-fn find(conn: &mut Conn, id: &str, accounts: Option<&[String]>) -> store::Result<Option<Found>> {
-    let object = match history::object_of(conn, id)? {
-        Some(object) if !object.is_empty() => object,
-        _ => id.to_owned(),
-    };
-    let may_see = |account: &String| accounts.is_none_or(|mine| mine.contains(account));
-    let mut rows = history::records_of(conn, &[&object])?;
-    rows.retain(|row| may_see(&row.account));
-    // The record may be made of other objects' events as well.
-    let mut objects = BTreeSet::from([object.clone()]);
-    for row in &rows {
-        let spoken = retell::spoken_at(&row.carried)?;
-        let made_of: Vec<&str> =
-            spoken.values().map(|(_, _, event)| event.as_str()).chain([row.event_id.as_str()]).collect();
-        objects.extend(history::objects_of(conn, &row.account, &made_of)?);
+impl Ops {
+    /// The records of an object: those with its id, and those of the org that its events set fields on.
+    fn rows(&self, conn: &mut Conn, object: &str) -> store::Result<Vec<RecordRow>> {
+        let told = retell::retell(&history::events_of(conn, &[object])?, &self.mapping, &self.accounts)?;
+        let by_id = told.records.into_keys().filter(|(sobject, _)| sobject.ends_with(BY_ID));
+        let ids: Vec<String> = by_id.map(|(_, id)| id).chain([object.to_owned()]).collect();
+        history::records_of(conn, &ids.iter().map(String::as_str).collect::<Vec<_>>())
     }
-    let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
-    let mut events = history::events_of(conn, &objects)?;
-    events.retain(|event| may_see(&event.account));
-    if rows.is_empty() && events.is_empty() {
-        return Ok(None);
+
+    fn find(&self, conn: &mut Conn, id: &str, accounts: Option<&[String]>) -> store::Result<Option<Found>> {
+        let object = match history::object_of(conn, id)? {
+            Some(object) if !object.is_empty() => object,
+            _ => id.to_owned(),
+        };
+        let may_see = |account: &String| accounts.is_none_or(|mine| mine.contains(account));
+        let mut rows = self.rows(conn, &object)?;
+        rows.retain(|row| may_see(&row.account));
+        // The record may be made of other objects' events as well.
+        let mut objects = BTreeSet::from([object.clone()]);
+        for row in &rows {
+            let spoken = retell::spoken_at(&row.carried)?;
+            let made_of: Vec<&str> =
+                spoken.values().map(|(_, _, event)| event.as_str()).chain([row.event_id.as_str()]).collect();
+            objects.extend(history::objects_of(conn, &row.account, &made_of)?);
+        }
+        let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
+        let mut events = history::events_of(conn, &objects)?;
+        events.retain(|event| may_see(&event.account));
+        if rows.is_empty() && events.is_empty() {
+            return Ok(None);
+        }
+        let seqs: Vec<i64> = events.iter().map(|event| event.seq).collect();
+        let mut parents = Vec::new();
+        for row in &rows {
+            let ids: Vec<ParentOf> = serde_json::from_str(&row.parents).map_err(corrupt)?;
+            parents.extend(ids.into_iter().map(|parent| parent.id));
+        }
+        let of_interest: Vec<&str> = parents.iter().map(String::as_str).chain([object.as_str()]).collect();
+        let mut tried = BTreeMap::new();
+        for row in &rows {
+            tried.insert(row.id, attempts::of_row(conn, row.id, ATTEMPTS)?);
+        }
+        let mut noted = BTreeMap::new();
+        for seq in &seqs {
+            noted.insert(*seq, notes::of(conn, *seq)?);
+        }
+        Ok(Some(Found {
+            unfinished: history::unfinished(conn, &seqs)?
+                .into_iter()
+                .map(|event| (event.seq, event))
+                .collect(),
+            reads: history::reads_of(conn, &of_interest)?,
+            parents: history::records_of(conn, &parents.iter().map(String::as_str).collect::<Vec<_>>())?,
+            attempts: tried,
+            notes: noted,
+            stops: stops::all(conn)?,
+            object,
+            rows,
+            events,
+        }))
     }
-    let seqs: Vec<i64> = events.iter().map(|event| event.seq).collect();
-    let mut parents = Vec::new();
-    for row in &rows {
-        let ids: Vec<ParentOf> = serde_json::from_str(&row.parents).map_err(corrupt)?;
-        parents.extend(ids.into_iter().map(|parent| parent.id));
-    }
-    let of_interest: Vec<&str> = parents.iter().map(String::as_str).chain([object.as_str()]).collect();
-    let mut tried = BTreeMap::new();
-    for row in &rows {
-        tried.insert(row.id, attempts::of_row(conn, row.id, ATTEMPTS)?);
-    }
-    let mut noted = BTreeMap::new();
-    for seq in &seqs {
-        noted.insert(*seq, notes::of(conn, *seq)?);
-    }
-    Ok(Some(Found {
-        unfinished: history::unfinished(conn, &seqs)?.into_iter().map(|event| (event.seq, event)).collect(),
-        reads: history::reads_of(conn, &of_interest)?,
-        parents: history::records_of(conn, &parents.iter().map(String::as_str).collect::<Vec<_>>())?,
-        attempts: tried,
-        notes: noted,
-        stops: stops::all(conn)?,
-        object,
-        rows,
-        events,
-    }))
 }
 
 fn corrupt(error: serde_json::Error) -> store::Error {
@@ -272,9 +285,11 @@ impl Found {
             Saying::Unmappable(reason) => vec![format!("today's mapping cannot read it: {reason}")],
             Saying::ReadInstead(note) => vec![note.clone()],
             Saying::States(states, _) => {
-                let ours = states.iter().filter(|((_, external_id), _)| *external_id == self.object);
+                let ours = states.iter().filter(|((sobject, external_id), _)| {
+                    *external_id == self.object || sobject.ends_with(BY_ID)
+                });
                 let told: Vec<String> =
-                    ours.map(|((sobject, _), verdict)| sentence(sobject, verdict)).collect();
+                    ours.map(|((sobject, _), verdict)| sentence(object_name(sobject), verdict)).collect();
                 if told.is_empty() {
                     return vec!["it says nothing of a record of this object".to_owned()];
                 }
@@ -313,7 +328,7 @@ impl Found {
         let carried = carried.iter().map(|(event, fields)| format!("from {event}: {}", fields.join(", ")));
         TraceRecord {
             org_name: row.org.clone(),
-            object_name: row.sobject.clone(),
+            object_name: object_name(&row.sobject).to_owned(),
             salesforce_id: row.salesforce_id.clone(),
             state: row.state.clone(),
             standing,
@@ -412,7 +427,7 @@ fn standing(row: &RecordRow, now_ms: i64) -> String {
 
 fn tried(row: &RecordRow, attempt: &Attempt) -> TraceStep {
     let Attempt { at, code, message, attempt: count, .. } = attempt;
-    let sobject = &row.sobject;
+    let sobject = object_name(&row.sobject);
     let (name, sentence) = match attempt.outcome.as_str() {
         "retry" => {
             ("attempted", format!("{sobject}: attempt {count} failed, to be tried again: {code}: {message}"))
@@ -433,8 +448,10 @@ fn tried(row: &RecordRow, attempt: &Attempt) -> TraceStep {
 fn arrived(row: &RecordRow, at: i64) -> TraceStep {
     let record = row.salesforce_id.as_deref().unwrap_or("unknown");
     let event = row.delivered_event_id.as_deref().unwrap_or("an earlier event");
-    let sentence =
-        format!("{}: Salesforce accepted the state of {event}; the record is {record}", row.sobject);
+    let sentence = format!(
+        "{}: Salesforce accepted the state of {event}; the record is {record}",
+        object_name(&row.sobject)
+    );
     TraceStep { call_id: row.delivered_call.clone(), ..step(at, "arrived", sentence) }
 }
 

@@ -158,7 +158,8 @@ pub fn records(
     on_backend!(conn, c => {
         let mut query = outbox::table.filter(dead!("outbox")).select(record_columns!()).into_boxed();
         if let Some(object) = &filter.object {
-            query = query.filter(outbox::sobject.eq(object));
+            // Records that are found by their own id have it behind the object's name.
+            query = query.filter(outbox::sobject.eq_any([object.clone(), format!("{object}.Id")]));
         }
         if let Some(code) = &filter.code {
             query = query.filter(outbox::last_error.like(format!("{}:%", literally(code))).escape('\\'));

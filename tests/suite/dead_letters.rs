@@ -215,8 +215,16 @@ async fn many_are_replayed_by_what_they_have_in_common(mut bridge: Bridge) {
     customers.iter().chain([&other]).for_each(|customer| bridge.org.pardon(customer));
     let (status, body) = bridge.api("POST", "/v1/dead-letters/replay", Some(json!({}))).await;
     assert_eq!((status, &body["errors"][0]["field"]), (422, &json!("everything")), "{body:#}");
-    let many = post(&bridge, "/v1/dead-letters/replay", json!({"code": "STRING_TOO_LONG"})).await;
-    assert_eq!((&many["replayedCount"], &many["moreRemain"]), (&json!(120), &json!(false)), "{many:#}");
+    // On a busy machine it takes more than one request's time.
+    let mut replayed = 0;
+    loop {
+        let many = post(&bridge, "/v1/dead-letters/replay", json!({"code": "STRING_TOO_LONG"})).await;
+        replayed += many["replayedCount"].as_i64().unwrap();
+        if many["moreRemain"] == false {
+            break;
+        }
+    }
+    assert_eq!(replayed, 120);
     bridge.drain().await;
     assert_eq!(bridge.counts().await.dead, 1);
     assert!(bridge.org.record(CUSTOMER, &customers[119]).is_some());

@@ -219,6 +219,10 @@ mod owners {
         assert_eq!(opportunity().text("Description"), Some(paid.intent.as_str()));
         assert_eq!(opportunity().text("Amount"), Some("49.00"), "two objects write one record");
         assert_eq!(bridge.org.records("Opportunity").len(), 1, "none is made");
+        let (_, told) = bridge.api("GET", &format!("/v1/trace/{}", paid.intent), None).await;
+        let names: Vec<_> =
+            told["records"].as_array().unwrap().iter().map(|one| &one["objectName"]).collect();
+        assert_eq!(names, ["Opportunity", "Stripe_Payment_Intent__c"], "{told:#}");
     }
 
     async fn what_the_org_owns_is_written_once(mut bridge: Bridge) {
