@@ -249,7 +249,8 @@ mod tests {
     #[test]
     fn the_package_and_a_directory_of_the_users_are_read() {
         let mut schema = Schema::package().unwrap();
-        assert_eq!(schema.objects().count(), 12);
+        // Twelve objects and the platform event that tells of them.
+        assert_eq!(schema.objects().count(), 13);
         let charge = schema.fields("Stripe_Charge__c").unwrap();
         assert!(charge["Stripe_Id__c"].is_key && charge["Stripe_Id__c"].required);
         assert_eq!(charge["Amount__c"].kind, Kind::Number { decimals: 3 });
