@@ -553,8 +553,8 @@ pub fn settings(database_url: &str, stripe: &str, org: &str) -> Vec<(String, Str
         ("SALESFORCE__MAIN__TIMEOUT_MS", "2000"),
         ("SERVER__METRICS_BIND", "127.0.0.1:0"),
         ("DELIVERY__MAX_ATTEMPTS", "5"),
-        ("API__PATIENCE_MS", "1200"),
-        ("API__LEASE_SECONDS", "4"),
+        ("API__PATIENCE_MS", "5000"),
+        ("API__LEASE_SECONDS", "8"),
         ("STRIPE__MAIN__REQUESTS_PER_SECOND", "1000"),
     ]
     .map(|(key, value)| (format!("{PREFIX}{key}"), value.to_owned()))
