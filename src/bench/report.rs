@@ -93,9 +93,9 @@ fn missed_unless(reached: bool) -> &'static str {
 fn number(value: f64) -> String {
     match value.abs() {
         large if large >= 1_000.0 => {
-            let digits = format!("{value:.0}");
-            let thousands = digits.len() - 3;
-            format!("{},{}", &digits[..thousands], &digits[thousands..])
+            let digits = format!("{value:.0}").into_bytes();
+            let groups: Vec<_> = digits.rchunks(3).rev().map(String::from_utf8_lossy).collect();
+            groups.join(",")
         }
         middling if middling >= 100.0 => format!("{value:.0}"),
         small if small >= 10.0 => format!("{value:.1}"),

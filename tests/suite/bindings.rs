@@ -73,8 +73,8 @@ async fn another_org_gets_nothing_until_a_person_confirms_it(bridge: Bridge) {
     let first = a_customer(&bridge, "Ada").await;
     let old = bridge.org.org_id();
     bridge.org.set_org_id(OTHER_ORG);
+    // The commands below sign in by the machine's clock, so this one must stay less than three minutes ahead of it.
     let second = a_customer(&bridge, "Ben").await;
-    bridge.drain_for(A_MINUTE).await;
     assert!(bridge.org.record(CUSTOMER, &second).is_none(), "another org got a record");
     assert_eq!(bridge.counts().await.pending, 1, "it waits");
     let (good, said) = paybridge(&bridge, &["check"]).await;
