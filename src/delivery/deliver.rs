@@ -454,11 +454,7 @@ impl Running {
         );
         let signs = {
             let mut lane = shared.lane();
-            let verdict = cause(error.as_ref()).or_else(|| {
-                let reason = settled.stop.clone()?;
-                Some(Cause { reason, needs_person: true, may_be_ours: false, retry_after: None })
-            });
-            match verdict {
+            match cause(error.as_ref()).or_else(|| settled.stop.clone()) {
                 Some(cause) => lane.close(head.epoch, cause, now, fastrand::u64(..)),
                 // The day's requests are no fault of the lane; the client knows when there are more.
                 None if error.is_some() => {}

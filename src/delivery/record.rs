@@ -6,6 +6,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::gather::Parent;
+use super::lane::Cause;
 use super::send::Judged;
 use super::verdict::{Verdict, judge};
 use crate::backoff;
@@ -30,7 +31,7 @@ pub(super) struct Settled {
     /// Objects that are not set up, and why.
     pub holds: BTreeMap<String, String>,
     /// Why nothing is taken.
-    pub stop: Option<String>,
+    pub stop: Option<Cause>,
     /// Whether records were locked by others.
     pub locked: bool,
 }
@@ -45,8 +46,17 @@ struct Failed {
 
 #[derive(Clone, Copy, Debug)]
 enum Fate {
-    Retry { due_ms: i64 },
-    Wait { due_ms: i64, since_ms: i64 },
+    Retry {
+        due_ms: i64,
+    },
+    Wait {
+        due_ms: i64,
+        since_ms: i64,
+    },
+    /// It arrived, and nobody could be told. Not a try.
+    TellLater {
+        due_ms: i64,
+    },
     Dead,
 }
 
@@ -62,13 +72,21 @@ pub(super) struct Tally {
 }
 
 impl Settled {
+    /// A record was refused for a reason that concerns all. What needs a person is what operators are told.
+    fn stop(&mut self, row: &Leased, code: &str, message: &str, needs_person: bool) {
+        if self.stop.as_ref().is_none_or(|known| needs_person && !known.needs_person) {
+            let reason = format!("{} {}: {code}: {message}", row.sobject, row.external_id);
+            self.stop = Some(Cause { reason, needs_person, may_be_ours: false, retry_after: None });
+        }
+    }
+
     pub(super) fn tally(&self, now: OffsetDateTime) -> Tally {
         let now_ms = unix_ms(now);
         let delay = |row: &Leased| Duration::from_millis(u64::try_from(now_ms - row.due_at).unwrap_or(0));
         let ended = |wanted: fn(&Fate) -> bool| self.failed.iter().filter(|one| wanted(&one.fate)).count();
         Tally {
             delays: self.arrived.iter().map(delay).collect(),
-            retried: ended(|fate| matches!(fate, Fate::Retry { .. })),
+            retried: ended(|fate| matches!(fate, Fate::Retry { .. } | Fate::TellLater { .. })),
             waiting_for_parent: ended(|fate| matches!(fate, Fate::Wait { .. })),
             dead: ended(|fate| matches!(fate, Fate::Dead)),
             released: self.released.len(),
@@ -104,7 +122,12 @@ pub(super) fn settle(
         let attempts = u32::try_from(row.attempts).unwrap_or(1);
         let fate = match verdict {
             Verdict::StopLane => {
-                settled.stop = Some(format!("{} {}: {code}: {message}", row.sobject, row.external_id));
+                settled.stop(&row, &code, &message, true);
+                settled.released.push(row);
+                continue;
+            }
+            Verdict::PauseLane if settled.works.is_empty() => {
+                settled.stop(&row, &code, &message, false);
                 settled.released.push(row);
                 continue;
             }
@@ -115,12 +138,22 @@ pub(super) fn settle(
                 settled.released.push(row);
                 continue;
             }
-            Verdict::Retry | Verdict::HoldObject if attempts < config.max_attempts => {
+            Verdict::Retry | Verdict::HoldObject | Verdict::PauseLane if attempts < config.max_attempts => {
                 let wait = backoff::wait(attempts, config.backoff, config.backoff_limit, random());
                 Fate::Retry { due_ms: unix_ms(now + wait) + 1 }
             }
             Verdict::WaitForParent => wait_for_parent(&row, config, now, random()),
-            Verdict::Done | Verdict::Retry | Verdict::HoldObject | Verdict::DeadLetter => Fate::Dead,
+            Verdict::TellLater => {
+                // The quota is the hour's: asking sooner would only cost requests.
+                let wait = config.backoff_limit
+                    + backoff::wait(1, config.backoff_limit, config.backoff_limit, random());
+                Fate::TellLater { due_ms: unix_ms(now + wait) + 1 }
+            }
+            Verdict::Done
+            | Verdict::Retry
+            | Verdict::HoldObject
+            | Verdict::PauseLane
+            | Verdict::DeadLetter => Fate::Dead,
         };
         let message = match (fate, verdict) {
             (Fate::Dead, Verdict::WaitForParent) => {
@@ -185,11 +218,15 @@ fn record_failure(conn: &mut Conn, lease: &str, failed: &Failed, now_ms: i64) ->
     let reason = format!("{code}: {message}");
     let ended = match *fate {
         Fate::Retry { due_ms } => {
-            outbox::retry_at(conn, lease, row.id, due_ms, None, &reason)?;
+            outbox::retry_at(conn, lease, row.id, due_ms, true, None, &reason)?;
+            Ended::Retry
+        }
+        Fate::TellLater { due_ms } => {
+            outbox::retry_at(conn, lease, row.id, due_ms, false, None, &reason)?;
             Ended::Retry
         }
         Fate::Wait { due_ms, since_ms } => {
-            outbox::retry_at(conn, lease, row.id, due_ms, Some(since_ms), &reason)?;
+            outbox::retry_at(conn, lease, row.id, due_ms, false, Some(since_ms), &reason)?;
             Ended::WaitForParent
         }
         Fate::Dead => {

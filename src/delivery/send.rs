@@ -99,7 +99,7 @@ fn speaks_of_records(outcome: &Outcome) -> bool {
 
 fn refused(status: u16, code: &str, message: &str) -> Outcome {
     let (code, message) = (code.to_owned(), message.to_owned());
-    Outcome::Refused { status, code, message, fields: Vec::new() }
+    Outcome::Refused { status, code, message, fields: Vec::new(), untold: false }
 }
 
 /// What subscribers are told of each record, if anything.

@@ -1,5 +1,5 @@
-//! Done, retry, wait for the parent, dead letter, hold the object, or stop the lane: a table from Salesforce's codes to
-//! reactions.
+//! Done, retry, wait for the parent, dead letter, hold the object, pause or stop the lane: a table from Salesforce's codes
+//! to reactions.
 //!
 //! Source: SOAP API Developer Guide, "Core Data Types", ExceptionCode and StatusCode; REST uses the same codes, and says that
 //! there are others besides.
@@ -15,16 +15,21 @@ pub(super) enum Verdict {
     Retry,
     /// The record it points to is not there yet: again later, and the parent may have to be read from Stripe.
     WaitForParent,
+    /// It arrived, and the org takes no more events for now: both again later, for as long as that lasts.
+    TellLater,
     /// It will fail the same way again until its content or the org changes.
     DeadLetter,
     /// Something about its object is not set up: none of its records can do better until a person mends it. Where others of
     /// the same object arrive, it is about this record after all, and it gets its tries.
     HoldObject,
+    /// The org takes nothing from anybody for a while. Where other records arrive, it is about this record after all, and it
+    /// gets its tries.
+    PauseLane,
     /// The org takes nothing from us until a person mends it.
     StopLane,
 }
 
-use Verdict::{DeadLetter, HoldObject, Retry, StopLane};
+use Verdict::{DeadLetter, HoldObject, PauseLane, Retry, StopLane, TellLater};
 
 const TABLE: &[(Verdict, &[&str])] = &[
     (
@@ -34,13 +39,9 @@ const TABLE: &[(Verdict, &[&str])] = &[
             "NO_ANSWER",
             "UNABLE_TO_LOCK_ROW",
             "REQUEST_LIMIT_EXCEEDED",
-            "SERVER_UNAVAILABLE",
-            "API_CURRENTLY_DISABLED",
             "QUERY_TIMEOUT",
             "REQUEST_RUNNING_TOO_LONG",
             "TOO_MANY_APEX_REQUESTS",
-            "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE",
-            "INVALID_READ_ONLY_USER_DML",
             "TERRITORY_REALIGN_IN_PROGRESS",
             "TOO_MANY_JOBS",
             "REALTIME_PROCESSING_TIME_EXCEEDED_LIMIT",
@@ -57,6 +58,15 @@ const TABLE: &[(Verdict, &[&str])] = &[
             "CANNOT_EXECUTE_FLOW_TRIGGER",
             // Deleted between finding and writing; the next upsert creates it anew.
             "ENTITY_IS_DELETED",
+        ],
+    ),
+    (
+        PauseLane,
+        &[
+            "SERVER_UNAVAILABLE",
+            "API_CURRENTLY_DISABLED",
+            "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE",
+            "INVALID_READ_ONLY_USER_DML",
         ],
     ),
     (
@@ -144,12 +154,14 @@ const TABLE: &[(Verdict, &[&str])] = &[
 /// Judges what became of one record. Of codes that are not in the table, those with a status of 500 and more are passing;
 /// others speak of this record.
 pub(super) fn judge(outcome: &Outcome) -> Verdict {
-    let Outcome::Refused { status, code, message, .. } = outcome else { return Verdict::Done };
+    let Outcome::Refused { status, code, message, untold, .. } = outcome else { return Verdict::Done };
     match code.as_str() {
         // One code serves for two faults; only the text tells a missing parent from a missing field.
         "INVALID_FIELD" if message.starts_with("Foreign key external ID") => Verdict::WaitForParent,
         // A call that was taken for lost had created the record meanwhile; the next upsert finds it.
         "DUPLICATE_VALUE" if message.contains("Stripe_Id__c duplicates value") => Retry,
+        // What may be published in an hour, by all who publish, is used up, or the event bus is away.
+        "LIMIT_EXCEEDED" | "PLATFORM_EVENT_PUBLISHING_UNAVAILABLE" if *untold => TellLater,
         code => {
             let known = TABLE.iter().find(|(_, codes)| codes.contains(&code));
             let unknown = if *status >= 500 { Retry } else { DeadLetter };
@@ -164,7 +176,7 @@ mod tests {
 
     fn refused(status: u16, code: &str, message: &str) -> Verdict {
         let (code, message) = (code.to_owned(), message.to_owned());
-        judge(&Outcome::Refused { status, code, message, fields: Vec::new() })
+        judge(&Outcome::Refused { status, code, message, fields: Vec::new(), untold: false })
     }
 
     /// By hand, from Salesforce's description of each code; not from the table above.
@@ -174,13 +186,13 @@ mod tests {
         for (code, verdict) in [
             ("UNABLE_TO_LOCK_ROW", Retry),
             ("REQUEST_LIMIT_EXCEEDED", Retry),
-            ("SERVER_UNAVAILABLE", Retry),
-            ("API_CURRENTLY_DISABLED", Retry),
+            ("SERVER_UNAVAILABLE", PauseLane),
+            ("API_CURRENTLY_DISABLED", PauseLane),
             ("QUERY_TIMEOUT", Retry),
             ("REQUEST_RUNNING_TOO_LONG", Retry),
             ("TOO_MANY_APEX_REQUESTS", Retry),
-            ("INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", Retry),
-            ("INVALID_READ_ONLY_USER_DML", Retry),
+            ("INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", PauseLane),
+            ("INVALID_READ_ONLY_USER_DML", PauseLane),
             ("TERRITORY_REALIGN_IN_PROGRESS", Retry),
             ("TOO_MANY_JOBS", Retry),
             ("REALTIME_PROCESSING_TIME_EXCEEDED_LIMIT", Retry),
@@ -270,6 +282,20 @@ mod tests {
         assert_eq!(refused(200, "INVALID_FIELD", missing), Verdict::WaitForParent);
         let twice = "duplicate value found: Stripe_Id__c duplicates value on record with id: a01";
         assert_eq!(refused(200, "DUPLICATE_VALUE", twice), Retry);
+    }
+
+    #[test]
+    fn an_event_that_is_not_taken_now_is_no_try_of_its_record() {
+        for (code, verdict) in [
+            ("LIMIT_EXCEEDED", TellLater),
+            ("PLATFORM_EVENT_PUBLISHING_UNAVAILABLE", TellLater),
+            ("PLATFORM_EVENT_PUBLISH_FAILED", Retry),
+            ("INVALID_TYPE", HoldObject),
+        ] {
+            let (status, code, message) = (400, code.to_owned(), String::new());
+            let outcome = Outcome::Refused { status, code, message, fields: Vec::new(), untold: true };
+            assert_eq!(judge(&outcome), verdict, "{outcome:?}");
+        }
     }
 
     #[test]

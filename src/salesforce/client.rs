@@ -77,7 +77,7 @@ pub enum Outcome {
         /// Whether it was not there before.
         created: bool,
     },
-    /// It is not.
+    /// It is not, or nobody could be told of it.
     Refused {
         /// HTTP status of the collection: 200 when the record was refused by itself.
         status: u16,
@@ -87,6 +87,8 @@ pub enum Outcome {
         message: String,
         /// The fields that Salesforce names.
         fields: Vec<String>,
+        /// The record is there; the platform event that tells of it was refused.
+        untold: bool,
     },
 }
 
@@ -373,7 +375,8 @@ fn not_published(sub: &SubAnswer<'_>) -> Result<Option<Outcome>, Error> {
         answer.errors
     };
     let mut outcome = refused(sub.status, &mut errors);
-    if let Outcome::Refused { message, .. } = &mut outcome {
+    if let Outcome::Refused { message, untold, .. } = &mut outcome {
+        *untold = true;
         *message = format!("the record arrived, but {EVENT} was not published: {message}");
     }
     Ok(Some(outcome))
@@ -387,10 +390,11 @@ fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(fro
 fn refused(status: u16, errors: &mut Vec<RecordError>) -> Outcome {
     if errors.is_empty() {
         let message = "Salesforce gave no reason".to_owned();
-        return Outcome::Refused { status, code: "UNKNOWN".to_owned(), message, fields: Vec::new() };
+        let code = "UNKNOWN".to_owned();
+        return Outcome::Refused { status, code, message, fields: Vec::new(), untold: false };
     }
     let RecordError { code, message, fields } = errors.swap_remove(0);
-    Outcome::Refused { status, code, message, fields }
+    Outcome::Refused { status, code, message, fields, untold: false }
 }
 
 /// Judges an answer other than 200 by its status first: some come from the edge and carry HTML.
@@ -406,6 +410,8 @@ fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error {
             Error::Exhausted { message }
         }
         403 if code == "REQUEST_LIMIT_EXCEEDED" => Error::RateLimited { message, retry_after },
+        // The whole org, and it passes.
+        403 if code == "API_CURRENTLY_DISABLED" => Error::RateLimited { message, retry_after },
         403 if code == "API_DISABLED_FOR_ORG" => Error::LoggedOut { code, message },
         420 | 500..=599 => {
             Error::Unreachable(format!("answer {status} {code} {message}").trim_end().to_owned())
@@ -433,6 +439,7 @@ mod tests {
                 error("REQUEST_LIMIT_EXCEEDED").replace("text", "TotalRequests Limit exceeded."),
                 "Exhausted",
             ),
+            (403, error("API_CURRENTLY_DISABLED"), "RateLimited"),
             (403, error("INSUFFICIENT_ACCESS"), "Rejected"),
             (429, String::new(), "RateLimited"),
             (400, error("JSON_PARSER_ERROR"), "Rejected"),

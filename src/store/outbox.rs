@@ -523,13 +523,14 @@ fn complete_on_postgres(c: &mut PgConnection, lease: &str, rows: &[Arrived], now
     Ok(())
 }
 
-/// The row failed for a passing reason and is due again later. `waiting_since` is kept while it waits for a parent, which is
-/// no failure of its own: such an attempt does not count.
+/// The row failed for a passing reason and is due again later. Where that is no failure of its own, the attempt does not count
+/// (`counts`). `waiting_since` is kept while it waits for a parent.
 pub fn retry_at(
     conn: &mut Conn,
     lease: &str,
     id: i64,
     due_ms: i64,
+    counts: bool,
     waiting_since: Option<i64>,
     error: &str,
 ) -> Result<()> {
@@ -538,7 +539,7 @@ pub fn retry_at(
             outbox::state.eq("pending"),
             outbox::lease.eq(""),
             outbox::due_at.eq(due_ms),
-            outbox::attempts.eq(outbox::attempts - i32::from(waiting_since.is_some())),
+            outbox::attempts.eq(outbox::attempts - i32::from(!counts)),
             outbox::waiting_since.eq(waiting_since),
             outbox::last_error.eq(error),
         ))

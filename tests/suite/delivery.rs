@@ -30,6 +30,7 @@ each_backend!(
     money_goes_before_profiles_when_requests_get_scarce,
     a_refused_sign_in_is_not_repeated_by_every_call,
     calls_under_way_share_one_new_sign_in,
+    maintenance_of_the_org_is_no_try_of_its_records,
 );
 
 const CUSTOMER: &str = "Stripe_Customer__c";
@@ -401,4 +402,24 @@ async fn calls_under_way_share_one_new_sign_in(bridge: Bridge) {
     bridge.drain().await;
     assert_eq!((bridge.counts().await.done, bridge.sign_ins()), (4_001, 2));
     assert!(bridge.org.most_calls_at_once() > 1);
+}
+
+async fn maintenance_of_the_org_is_no_try_of_its_records(bridge: Bridge) {
+    for object in [CUSTOMER, CHARGE] {
+        let code = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE";
+        bridge.org.reject_object(object, code, "the org is read-only for a while");
+    }
+    bridge.merge(families(3, 1)).await;
+    bridge.drain_for(Duration::from_secs(3 * 3_600)).await;
+    let (counts, row) = (bridge.counts().await, bridge.row(CUSTOMER, "cus_00001").await);
+    assert_eq!((counts.dead, counts.pending, row.attempts), (0, 6, 0));
+    let calls = bridge.call_sizes().len();
+    assert!(calls < 120, "{calls} calls in three hours");
+    let stops = bridge.stops().await;
+    assert_eq!((stops.len(), stops[0].sobject.as_str(), stops[0].needs_person), (1, "", false), "{stops:?}");
+    for object in [CUSTOMER, CHARGE] {
+        bridge.org.mend_object(object);
+    }
+    bridge.drain_for(Duration::from_secs(600)).await;
+    assert_eq!((bridge.counts().await.done, bridge.stops().await.len()), (6, 0));
 }

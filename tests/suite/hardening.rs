@@ -91,7 +91,7 @@ async fn a_newer_state_of_a_dead_letter_starts_anew(bridge: Bridge) {
             outbox::merge(conn, &[state("ch_1", 1, "evt_1")], 0)?;
             for _ in 0..4 {
                 let row = lease_due(conn, "l", 9, 20, 1)?.remove(0);
-                outbox::retry_at(conn, "l", row.id, 0, Some(1), "no parent")?;
+                outbox::retry_at(conn, "l", row.id, 0, false, Some(1), "no parent")?;
             }
             let row = lease_due(conn, "l", 9, 20, 1)?.remove(0);
             outbox::merge(conn, &[state("ch_1", 2, "evt_2")], 0)?;

@@ -11,6 +11,7 @@ each_backend!(
     subscribers_are_told_of_a_record_in_the_call_that_brings_it,
     nobody_is_told_of_a_record_that_was_refused,
     what_could_not_be_published_is_published_later,
+    a_used_up_hour_of_events_gives_up_no_record,
     many_records_are_told_of_within_the_limits_of_a_call,
     a_lost_answer_tells_twice_under_one_event_id,
 );
@@ -80,9 +81,24 @@ async fn what_could_not_be_published_is_published_later(mut bridge: Bridge) {
     assert!(bridge.org.record(CUSTOMER, &customer).is_some(), "the record is there all the same");
     assert!(row.last_error.unwrap().contains("Stripe_Event__e was not published"), "{}", row.state);
     bridge.org.mend_object(EVENT);
-    bridge.drain_for(Duration::from_secs(60)).await;
+    bridge.drain_for(Duration::from_secs(600)).await;
     assert_eq!(told(&bridge).len(), 1);
     assert_eq!(bridge.row(CUSTOMER, &customer).await.state, "done");
+}
+
+async fn a_used_up_hour_of_events_gives_up_no_record(mut bridge: Bridge) {
+    notifying(&mut bridge).await;
+    let customer = bridge.a_customer("Ada").await;
+    bridge.org.reject_object(EVENT, "LIMIT_EXCEEDED", "the hour's events are used up");
+    bridge.deliver().await;
+    bridge.drain_for(Duration::from_secs(3 * 3_600)).await;
+    let row = bridge.row(CUSTOMER, &customer).await;
+    assert_eq!((row.state.as_str(), row.attempts), ("pending", 0), "{row:?}");
+    let calls = bridge.call_sizes().len();
+    assert!(calls < 40, "{calls} calls in three hours");
+    bridge.org.mend_object(EVENT);
+    bridge.drain_for(Duration::from_secs(600)).await;
+    assert_eq!((told(&bridge).len(), bridge.counts().await.done), (1, 1));
 }
 
 async fn many_records_are_told_of_within_the_limits_of_a_call(mut bridge: Bridge) {

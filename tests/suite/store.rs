@@ -95,7 +95,7 @@ async fn a_lease_that_ended_cannot_write_its_result(bridge: Bridge) {
             assert_eq!((slow[0].attempts, again[0].attempts), (1, 2));
             outbox::complete(conn, "slow", &arrived([slow[0].id]), 25)?;
             outbox::dead_letter(conn, "slow", slow[0].id, 25, "late")?;
-            outbox::retry_at(conn, "slow", slow[0].id, 99, None, "late")?;
+            outbox::retry_at(conn, "slow", slow[0].id, 99, true, None, "late")?;
             outbox::release(conn, "slow", &[slow[0].id], 25)?;
             let between = outbox::counts(conn)?;
             outbox::complete(conn, "next", &arrived([again[0].id]), 30)?;
