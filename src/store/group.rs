@@ -23,10 +23,10 @@ pub enum GroupError {
     /// More waits than the disk can take; nothing of it is stored.
     #[error("too much waits to be stored")]
     Busy,
-    /// The database did not take it; nothing of it is stored.
+    /// The database did not take it, or broke off while it did.
     #[error("the database did not take it")]
     Store(#[source] Arc<Error>),
-    /// The database takes too long. The job may be committed all the same.
+    /// The database takes too long. If the commit had begun, the job may be committed all the same.
     #[error("the database does not answer in time")]
     Late,
     /// The service is going down; nothing of it is stored.
@@ -67,7 +67,7 @@ impl<J: Send + 'static, A: Send + 'static> Group<J, A> {
                     let results = commit(&store, what, &jobs, &write);
                     written(&results, began.elapsed());
                     for (answer, result) in answers.into_iter().zip(results) {
-                        // The request may be gone; the job is committed all the same.
+                        // Whoever asked went away while the commit ran.
                         let _gone = answer.send(result);
                     }
                 }
@@ -101,12 +101,21 @@ fn committers(backend: Backend) -> usize {
 }
 
 /// Waits for a job and takes those that wait behind it. `None` when there will be no more.
+///
+/// A job that nobody waits for any more is dropped: whoever asked was told that it may not have been done.
 fn next_batch<J, A>(waiting: &Waiting<J, A>) -> Option<(Vec<J>, Vec<Answer<A>>)> {
     let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut batch = vec![waiting.blocking_recv()?];
+    let mut batch: Vec<(J, Answer<A>)> = Vec::new();
     while batch.len() < BATCH_LIMIT {
-        let Ok(job) = waiting.try_recv() else { break };
-        batch.push(job);
+        let job = if batch.is_empty() {
+            waiting.blocking_recv()?
+        } else {
+            let Ok(job) = waiting.try_recv() else { break };
+            job
+        };
+        if !job.1.is_closed() {
+            batch.push(job);
+        }
     }
     Some(batch.into_iter().unzip())
 }

@@ -1,7 +1,11 @@
 //! The store keeps its word on both databases.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use paybridge::store::outbox::{self, NewState, Position};
-use paybridge::store::{Backend, Payload, Store, inbox};
+use paybridge::store::{Backend, Conn, Group, Payload, Store, inbox};
 
 use crate::bridge::{Bridge, arrived, database, lease_due};
 use crate::each_backend;
@@ -14,6 +18,7 @@ each_backend!(
     duplicates_in_one_batch_are_stored_once,
     a_transaction_that_fails_leaves_nothing,
     events_are_found_by_their_object_before_and_after_they_are_mapped,
+    what_nobody_waits_for_any_more_is_not_committed,
 );
 
 fn state(external_id: &str, created: i64, event_id: &str) -> NewState {
@@ -42,6 +47,39 @@ fn event(event_id: &str) -> inbox::NewEvent {
             r#"{{"id":"{event_id}","object":"event","type":"plan.created","created":1,"livemode":false,"data":{{"object":{{}}}}}}"#
         )),
     }
+}
+
+async fn what_nobody_waits_for_any_more_is_not_committed(bridge: Bridge) {
+    let entered = Arc::new(AtomicUsize::new(0));
+    let gate = Arc::new(Mutex::new(()));
+    let write = {
+        let (entered, gate) = (Arc::clone(&entered), Arc::clone(&gate));
+        move |conn: &mut Conn, jobs: &[inbox::NewEvent]| {
+            entered.fetch_add(1, Ordering::SeqCst);
+            drop(gate.lock().unwrap());
+            inbox::record(conn, jobs)
+        }
+    };
+    let closed = gate.lock().unwrap();
+    let (group, _threads) = Group::start(bridge.store(), "jobs", write, |_, _| {}).unwrap();
+    // Every thread that commits stands before the gate.
+    let committers = if bridge.backend == Backend::Sqlite { 1 } else { 2 };
+    let mut before = Vec::new();
+    for number in 0..committers {
+        let (group, job) = (group.clone(), event(&format!("evt_before_{number}")));
+        before.push(tokio::spawn(async move { group.write(job).await }));
+        while entered.load(Ordering::SeqCst) <= number {
+            tokio::task::yield_now().await;
+        }
+    }
+    let gone = tokio::time::timeout(Duration::ZERO, group.write(event("evt_gone"))).await;
+    assert!(gone.is_err());
+    drop(closed);
+    for job in before {
+        assert!(job.await.unwrap().unwrap());
+    }
+    assert!(group.write(event("evt_after")).await.unwrap());
+    assert_eq!(bridge.stored_events().await, i64::try_from(committers).unwrap() + 1);
 }
 
 async fn events_are_found_by_their_object_before_and_after_they_are_mapped(mut bridge: Bridge) {
