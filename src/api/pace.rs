@@ -8,6 +8,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+/// Calls that do not wait push those that do no further away than this, however many there are.
+const MOST_DEBT: Duration = Duration::from_secs(1);
+
 /// The pace of one Stripe account; for the whole process.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -31,12 +34,19 @@ impl Pace {
     /// Waits for a turn. Others wait while the permit is held.
     pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
-        tokio::time::sleep_until(self.count()).await;
+        tokio::time::sleep_until(self.reserve()).await;
         place
     }
 
-    /// Counts a request that leaves, and says when it should.
-    pub(super) fn count(&self) -> Instant {
+    /// Counts a request that leaves without waiting.
+    pub(super) fn count(&self) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        *next = ((*next).max(now) + self.spacing).min(now + MOST_DEBT).max(*next);
+    }
+
+    /// Takes the next turn, and says when it is.
+    fn reserve(&self) -> Instant {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = (*next).max(Instant::now());
         *next = turn + self.spacing;
@@ -57,11 +67,25 @@ mod tests {
     #[tokio::test]
     async fn requests_leave_evenly_and_a_pause_holds_all() {
         let pace = Pace::new(2, 100);
-        let first = pace.count();
-        let turns: Vec<_> = (0..3).map(|_| pace.count() - first).collect();
+        let first = pace.reserve();
+        let turns: Vec<_> = (0..3).map(|_| pace.reserve() - first).collect();
         assert_eq!(turns, [10, 20, 30].map(Duration::from_millis));
         pace.pause(Duration::from_secs(5));
-        assert!(pace.count() - first >= Duration::from_secs(5));
+        assert!(pace.reserve() - first >= Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn calls_that_do_not_wait_hold_up_the_others_but_not_for_long() {
+        let pace = Pace::new(2, 20);
+        let began = Instant::now();
+        (0..10).for_each(|_| pace.count());
+        assert!(pace.reserve() - began >= Duration::from_millis(500));
+        (0..1_000).for_each(|_| pace.count());
+        let turn = pace.reserve();
+        assert!(turn <= Instant::now() + MOST_DEBT, "{:?}", turn - began);
+        pace.pause(Duration::from_secs(60));
+        pace.count();
+        assert!(pace.reserve() - began >= Duration::from_secs(60), "a pause stays");
     }
 
     #[tokio::test]
