@@ -15,6 +15,9 @@ use super::problem::{Code, FieldProblem, Problem};
 /// So many members of one object are looked at; far more than any request has.
 const MOST_MEMBERS: usize = 100;
 
+/// So many faults of one body are told; whoever mends them sees the next.
+const MOST_FAULTS: usize = 50;
+
 /// The fields of one JSON object that nobody has asked for yet.
 #[derive(Debug)]
 pub(crate) struct Fields {
@@ -80,12 +83,20 @@ impl Fields {
         expected: Option<&str>,
         example: Option<&str>,
     ) {
+        if self.is_full() {
+            return;
+        }
         self.faults.push(FieldProblem {
             field: format!("{}{name}", self.place),
             problem: problem.into(),
             expected: expected.map(str::to_owned),
             example: example.map(str::to_owned),
         });
+    }
+
+    /// Whether no more faults are told.
+    fn is_full(&self) -> bool {
+        self.faults.len() >= MOST_FAULTS
     }
 
     /// Whether something was wrong with a field.
@@ -260,6 +271,9 @@ impl Fields {
     ) -> Vec<Option<T>> {
         let objects = self.elements(name, most);
         let one = |(number, object): (usize, Box<RawValue>)| {
+            if self.is_full() {
+                return None;
+            }
             let place = format!("{name}[{number}]");
             let Ok(parsed) = serde_json::from_str::<Object>(object.get()) else {
                 self.fault(&place, format!("is {}", kind_of(&object)), Some("an object"), None);
@@ -268,6 +282,7 @@ impl Fields {
             let mut inner = Self::at(format!("{}{place}.", self.place), parsed);
             let made = read(&mut inner);
             inner.refuse_unknown();
+            inner.faults.truncate(MOST_FAULTS - self.faults.len());
             self.faults.append(&mut inner.faults);
             made
         };
@@ -276,6 +291,9 @@ impl Fields {
 
     fn refuse_unknown(&mut self) {
         for (name, _) in std::mem::take(&mut self.left) {
+            if self.is_full() {
+                return;
+            }
             let name = excerpt(&name);
             let near =
                 self.known.iter().map(|known| (strsim::damerau_levenshtein(known, &name), *known)).min();
@@ -372,7 +390,7 @@ mod tests {
         let flood: Vec<_> = (0..20_000).map(|n| format!(r#""f{n}":1"#)).collect();
         let fields = Fields::parse(format!("{{{}}}", flood.join(",")).as_bytes()).unwrap();
         let problem = fields.finish(Some(())).unwrap_err();
-        assert_eq!(problem.errors.len(), MOST_MEMBERS + 1);
+        assert_eq!(problem.errors.len(), MOST_FAULTS);
         assert_eq!(problem.errors[0].field, "f100");
 
         let long = "x".repeat(10_000);
@@ -402,6 +420,21 @@ mod tests {
             let mut fields = Fields::parse(format!(r#"{{"n":{text}}}"#).as_bytes()).unwrap();
             assert_eq!(fields.whole("n", 0..=i64::MAX), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_body_full_of_faults_is_refused_with_the_first_of_them() {
+        let odd: Vec<String> = (0..90).map(|number| format!(r#""n{number}":0"#)).collect();
+        let items = vec![format!("{{{}}}", odd.join(",")); 200];
+        let body = format!(r#"{{"items":[{}],"more":1}}"#, items.join(","));
+        let mut fields = Fields::parse(body.as_bytes()).unwrap();
+        let mut looked_at = 0;
+        let items = fields.list("items", 200, |item| {
+            looked_at += 1;
+            item.flag("known")
+        });
+        assert_eq!((items.len(), looked_at), (200, 1), "those behind are not looked at");
+        assert_eq!(fields.finish(Some(())).unwrap_err().errors.len(), MOST_FAULTS);
     }
 
     #[test]
