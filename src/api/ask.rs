@@ -53,15 +53,17 @@ enum Verdict {
     Unknown { again: bool },
 }
 
-/// Asks at least once, and again until `until` as long as that can help.
-pub(super) async fn ask(question: Question<'_>, until: Instant) -> Outcome {
+/// Asks at least once, and again until `until` as long as that can help. Also says whether a request before the last one may
+/// have taken effect.
+pub(super) async fn ask(question: Question<'_>, until: Instant) -> (Outcome, bool) {
     let mut unknown = question.asked_before;
     for tried in 1.. {
         let error = match question.client.change(question.request, question.key).await {
             Ok(said) => match (question.kind.answer)(&said) {
                 // What an earlier try of this very call did, was done by this call.
                 Ok(answer) => {
-                    return Outcome::Known(Known::Done { answer, replayed: said.replayed && tried == 1 });
+                    let replayed = said.replayed && tried == 1;
+                    return (Outcome::Known(Known::Done { answer, replayed }), unknown);
                 }
                 Err(error) => error,
             },
@@ -74,8 +76,8 @@ pub(super) async fn ask(question: Question<'_>, until: Instant) -> Outcome {
         };
         let verdict = judge(&error);
         let (again, wait) = match verdict {
-            Verdict::Failed => return Outcome::Known(Known::Failed(problem())),
-            Verdict::Refused => return Outcome::Refused(problem()),
+            Verdict::Failed => return (Outcome::Known(Known::Failed(problem())), unknown),
+            Verdict::Refused => return (Outcome::Refused(problem()), unknown),
             Verdict::Unheard { again } | Verdict::Unknown { again } => (again, wait(tried, &error)),
         };
         unknown |= matches!(verdict, Verdict::Unknown { .. });
@@ -85,11 +87,10 @@ pub(super) async fn ask(question: Question<'_>, until: Instant) -> Outcome {
             question.pace.pause(wait);
         }
         if !again || tried == TRIES || Instant::now() + wait > until {
-            return if unknown {
-                Outcome::Unknown { problem: problem(), again }
-            } else {
-                Outcome::Refused(problem())
-            };
+            let problem = problem();
+            let outcome =
+                if unknown { Outcome::Unknown { problem, again } } else { Outcome::Refused(problem) };
+            return (outcome, unknown);
         }
         tokio::time::sleep(wait).await;
         question.pace.count();

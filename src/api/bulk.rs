@@ -20,6 +20,8 @@ use super::idempotency::{Claimed, Known, Wanted};
 use super::operations;
 use super::pipeline::{Account, Asked, Pipeline, read};
 use super::problem::{Body as ProblemBody, FieldProblem, Problem};
+use crate::clock::unix_ms;
+use crate::store::Conn;
 use crate::store::idempotency::{self as claims, Claim};
 
 /// Salesforce hands a trigger at most so many records at once.
@@ -235,8 +237,10 @@ async fn work(
             },
             _ = renewal.tick() => {
                 let ids: Vec<i64> = lock(&held).iter().copied().collect();
-                let (lease, until) = (Arc::clone(&lease), pipeline.claims.until_ms(pipeline.clock.now()));
-                let renewed = pipeline.store.write(move |conn| claims::renew(conn, &lease, &ids, until)).await;
+                let now = pipeline.clock.now();
+                let (lease, now_ms, until_ms) = (Arc::clone(&lease), unix_ms(now), pipeline.claims.until_ms(now));
+                let renew = move |conn: &mut Conn| claims::renew(conn, &lease, &ids, now_ms, until_ms);
+                let renewed = pipeline.store.write(renew).await;
                 if let Err(error) = renewed {
                     tracing::warn!(%error, "leases were not renewed");
                 }

@@ -54,6 +54,15 @@ impl Key {
                 Some("invoice-4711-deposit"),
             );
         }
+        if given.as_deref().is_some_and(stripe::is_reserved_key) {
+            let expected = "another beginning";
+            fields.fault(
+                "idempotencyKey",
+                "begins like a key of our own",
+                Some(expected),
+                Some("invoice-4711-deposit"),
+            );
+        }
         Self(match (given, record_id) {
             (Some(given), _) => given,
             (None, Some(record)) => format!("paybridge-{operation}-{record}"),
@@ -188,7 +197,7 @@ impl Claims {
         let taken = match self.group.write(Job::Take(Box::new(claim))).await {
             Ok(Answered::Taken(taken)) => taken,
             Ok(Answered::Settled(_)) => Taken::Running,
-            Err(error) => return Err(not_taken(&error)),
+            Err(error) => return Err(not_taken(&error, wanted)),
         };
         let lease = lease.to_owned();
         Ok(match taken {
@@ -288,9 +297,18 @@ fn text(problem: &Problem) -> String {
     serde_json::to_string(problem).unwrap_or_default()
 }
 
-fn not_taken(error: &GroupError) -> Problem {
+fn not_taken(error: &GroupError, wanted: &Wanted) -> Problem {
     tracing::error!(error = error as &dyn std::error::Error, "a key was not claimed; Stripe was not asked");
-    Problem::new(Code::StorageUnavailable, "nothing was done; repeat the request later")
+    let detail = match error {
+        GroupError::Busy | GroupError::Stopping => "nothing was done; repeat the request later",
+        // Should the claim be there after all, the work is done when its lease ends.
+        GroupError::Late | GroupError::Store(_) => {
+            "the request may still take effect; repeat it later with this idempotencyKey"
+        }
+    };
+    let mut problem = Problem::new(Code::StorageUnavailable, detail);
+    problem.idempotency_key = Some(wanted.key.text().to_owned());
+    problem
 }
 
 #[cfg(test)]

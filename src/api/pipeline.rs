@@ -109,18 +109,23 @@ impl Pipeline {
         outcome
     }
 
+    /// Whether Stripe has forgotten the events that would tell what became of it.
+    pub(super) fn is_beyond_finding_out(&self, held: &Held) -> bool {
+        held.asked_before && self.clock.now() - held.created_at >= EVENTS_ARE_GONE
+    }
+
     async fn find_out(&self, account: &Account, wanted: &Wanted, held: &Held) -> Outcome {
         let Wanted { kind, request, key } = wanted;
         let age = self.clock.now() - held.created_at;
         let is_old = held.asked_before && age >= KEY_IS_OLD && request.deletes().is_none();
-        if is_old && age >= EVENTS_ARE_GONE {
+        if is_old && self.is_beyond_finding_out(held) {
             tracing::error!(
                 claim.id = held.id,
                 action = kind.name,
                 "nobody can find out any more what became of a call"
             );
             let problem = with_key(Problem::never_found_out(), wanted);
-            return Outcome::Unknown { problem, again: false };
+            return Outcome::Known(Known::Failed(problem));
         }
         if is_old {
             return match self.look_up(account, wanted, held).await {
@@ -144,7 +149,7 @@ impl Pipeline {
             key: key.text(),
             asked_before: held.asked_before,
         };
-        let outcome = ask(question, until).await;
+        let (outcome, unknown) = ask(question, until).await;
         match (&outcome, request.deletes()) {
             // Stripe gives its own failures again for as long as it knows the key; its events may tell more.
             (Outcome::Unknown { again: false, .. }, _) if held.asked_before => {
@@ -154,7 +159,7 @@ impl Pipeline {
                 }
             }
             // The request whose outcome was unknown deleted it.
-            (Outcome::Refused(problem), Some(id)) if held.asked_before && problem.is_missing() => {
+            (Outcome::Refused(problem), Some(id)) if unknown && problem.is_missing() => {
                 match self.read(account, *kind, id).await {
                     Ok(known) => Outcome::Known(known),
                     Err(_) => outcome,

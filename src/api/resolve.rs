@@ -125,7 +125,12 @@ async fn resolve(pipeline: Arc<Pipeline>, claim: Claim, held: Held) {
             );
             let problem =
                 Problem::new(Code::InternalError, "the operators of this service find the reason in its log");
-            pipeline.claims.settle(&held, &Outcome::Unknown { problem, again: true }).await;
+            let outcome = if pipeline.is_beyond_finding_out(&held) {
+                Outcome::Known(Known::Failed(Problem::never_found_out()))
+            } else {
+                Outcome::Unknown { problem, again: true }
+            };
+            pipeline.claims.settle(&held, &outcome).await;
             return;
         }
     };

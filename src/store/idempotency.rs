@@ -259,13 +259,15 @@ pub fn settle(conn: &mut Conn, settlement: &Settlement) -> Result<bool> {
     Ok(rows == 1)
 }
 
-/// Holds claims longer, for work that takes longer than a lease.
-pub fn renew(conn: &mut Conn, lease: &str, ids: &[i64], until_ms: i64) -> Result<()> {
+/// Holds claims longer, for work that takes longer than a lease. Stripe may be asked as late as `now_ms`.
+pub fn renew(conn: &mut Conn, lease: &str, ids: &[i64], now_ms: i64, until_ms: i64) -> Result<()> {
     let held = claims::table
         .filter(claims::id.eq_any(ids))
         .filter(claims::state.eq(LEASED))
         .filter(claims::lease.eq(lease));
-    on_backend!(conn, c => diesel::update(held).set(claims::due_at.eq(until_ms)).execute(c))?;
+    on_backend!(conn, c => diesel::update(held)
+        .set((claims::due_at.eq(until_ms), claims::sent_at.eq(now_ms)))
+        .execute(c))?;
     Ok(())
 }
 
@@ -284,12 +286,13 @@ pub fn next_due(conn: &mut Conn) -> Result<Option<i64>> {
 
 /// Forgets claims from before `before_ms` whose outcome is known, at most `limit` of them, and says how many.
 pub fn purge(conn: &mut Conn, before_ms: i64, limit: i64) -> Result<usize> {
-    let oldest = claims::table.order(claims::id).limit(limit);
-    let oldest = oldest.select((claims::id, claims::created_at, claims::state));
-    let oldest: Vec<(i64, i64, String)> = on_backend!(conn, c => oldest.load(c))?;
-    let is_over =
-        |(_, at, state): &(i64, i64, String)| *at < before_ms && matches!(state.as_str(), DONE | REFUSED);
-    let ids: Vec<i64> = oldest.into_iter().filter(is_over).map(|(id, ..)| id).collect();
+    let oldest = claims::table
+        .filter(claims::state.eq_any([DONE, REFUSED]))
+        .order(claims::id)
+        .limit(limit)
+        .select((claims::id, claims::created_at));
+    let oldest: Vec<(i64, i64)> = on_backend!(conn, c => oldest.load(c))?;
+    let ids: Vec<i64> = oldest.into_iter().filter(|(_, at)| *at < before_ms).map(|(id, _)| id).collect();
     let old = claims::table.filter(claims::id.eq_any(&ids));
     Ok(on_backend!(conn, c => diesel::delete(old).execute(c))?)
 }

@@ -159,13 +159,29 @@ impl Client {
         if let Some(only_in) = &request.only_in {
             self.check_currency(only_in).await?;
         }
-        let mut answer = match &request.unless {
-            None => self.call(request, idempotency_key, "").await?,
-            Some(unless) => match self.search(&unless.metadata).await? {
-                Some(found) => found,
-                None => self.call_in_turn(request, &unless.key).await?,
-            },
+        let Some(unless) = &request.unless else {
+            let made = self.call(request, idempotency_key, "").await?;
+            return self.go_on(request, idempotency_key, made).await;
         };
+        if let Some(found) = self.search(&unless.metadata).await? {
+            return self.go_on(request, idempotency_key, found).await;
+        }
+        let made = self.call_in_turn(request, &unless.key).await?;
+        let (replayed, id) = (made.replayed, made.read::<Reference>()?.id);
+        match self.go_on(request, idempotency_key, made).await {
+            // Made under this key before, and deleted since: Stripe would say so until it forgets the key.
+            Err(error) if replayed && error.of_last_call().is_missing() => {
+                let again = format!("after-{id}");
+                let made = self.call_in_turn(request, &format!("{}-{again}", unless.key)).await?;
+                self.go_on(request, &format!("{idempotency_key}-{again}"), made).await
+            }
+            done => done,
+        }
+    }
+
+    /// The calls that follow the one whose answer this is.
+    async fn go_on(&self, request: &Request, idempotency_key: &str, first: Answer) -> Result<Answer, Error> {
+        let mut answer = first;
         for (number, next) in request.then.iter().enumerate() {
             let key = key_of_call(idempotency_key, number + 2);
             let done = match answer.read::<Reference>() {

@@ -157,6 +157,11 @@ impl Error {
         self
     }
 
+    /// Whether Stripe does not know the object.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Rejected(rejection) if rejection.code.as_deref() == Some("resource_missing"))
+    }
+
     /// Whether another request with the same idempotency key is running.
     pub fn is_key_in_use(&self) -> bool {
         matches!(self, Self::Rejected(rejection)

@@ -14,5 +14,5 @@ mod status;
 
 pub use client::{AccountId, Answer, BalanceTransactions, Client, Fetched, Listed, Page, is_address};
 pub use error::{Error, Failure, Rejection};
-pub use request::Request;
+pub use request::{Request, is_reserved_key};
 pub use requests::*;

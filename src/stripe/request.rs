@@ -145,10 +145,19 @@ impl Request {
     }
 }
 
+/// What keys begin with that are made here and not by callers.
+const STEP: &str = "paybridge-step-";
+/// The same for the one customer of a record.
+pub(super) const CUSTOMER_OF: &str = "paybridge-customer-of-";
+
+/// Whether a caller's key could be taken for one that is made here.
+pub fn is_reserved_key(key: &str) -> bool {
+    key.starts_with(STEP) || key.starts_with(CUSTOMER_OF)
+}
+
 /// The key of a further call of the same intention, counted from 1. Stripe takes at most 255 characters.
 pub(super) fn key_of_call(key: &str, number: usize) -> String {
-    let long = key.len() > 240;
-    if long { format!("{}-{number}", hex::encode(Sha256::digest(key))) } else { format!("{key}-{number}") }
+    format!("{STEP}{}-{number}", hex::encode(Sha256::digest(key)))
 }
 
 /// The three words of a line that begins like this, if it is there, and the text after it.

@@ -2,7 +2,7 @@
 
 use super::form::Form;
 use super::objects::Metadata;
-use super::request::{MADE, Request};
+use super::request::{CUSTOMER_OF, MADE, Request};
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
@@ -159,7 +159,7 @@ impl CreateCustomer {
         let metadata = names.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         Self { metadata, ..Self::default() }
             .request()
-            .unless_found(("sf_record_id", record_id), format!("paybridge-customer-of-{record_id}"))
+            .unless_found(("sf_record_id", record_id), format!("{CUSTOMER_OF}{record_id}"))
             .then(Request::post(&["customers", MADE], self.form()))
     }
 

@@ -27,6 +27,10 @@ each_backend!(
     what_was_done_in_part_is_gone_on_with,
     what_was_done_in_part_and_is_too_old_is_told,
     no_secret_is_kept_and_none_is_lost,
+    a_cancel_whose_answer_was_lost_is_told_as_done,
+    keys_that_are_made_here_are_not_for_callers,
+    a_customer_that_was_deleted_is_made_anew_by_its_record,
+    what_is_no_operation_id_is_an_unknown_one,
     a_bulk_that_takes_long_goes_on_and_can_be_asked_for,
     a_bulk_is_inside_stripes_limits_and_not_slower_than_they_allow,
     what_is_old_is_forgotten,
@@ -182,8 +186,56 @@ async fn what_nobody_found_out_in_a_month_is_left_to_a_person(bridge: Bridge) {
     assert_eq!((status, &lost["retryable"]), (502, &json!(false)), "{lost:#}");
     assert!(lost["detail"].as_str().unwrap().contains("look there"), "{lost:#}");
     let waits = bridge.store().read(standing::waiting).await.unwrap();
-    assert_eq!(waits.unknown_calls, 1);
+    assert_eq!(waits.unknown_calls, 0, "it is over; nobody is asked again and again");
     assert_eq!(count(&bridge.stripe, "payment_intent.created"), 0);
+}
+
+async fn a_cancel_whose_answer_was_lost_is_told_as_done(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    let customer =
+        caller.done("POST", "/v1/customers", json!({ "name": "Ada", "idempotencyKey": "ada" })).await;
+    let wanted = json!({ "customerId": customer["stripeId"], "idempotencyKey": "sub", "collectionMethod": "send_invoice",
+        "daysUntilDue": 14, "items": [{ "priceId": "price_sandbox_monthly" }] });
+    let subscription = caller.done("POST", "/v1/subscriptions", wanted).await;
+    let path = format!("/v1/subscriptions/{}/cancel", subscription["stripeId"].as_str().unwrap());
+    bridge.stripe.fail_next(1, Fault::DropConnection);
+    let canceled = caller.done("POST", &path, json!({ "cancelWhen": "now", "idempotencyKey": "end" })).await;
+    assert_eq!(canceled["status"], "Canceled", "{canceled:#}");
+    let (status, _) = caller.post(&path, &json!({ "cancelWhen": "now", "idempotencyKey": "another" })).await;
+    assert_eq!(status, 404, "what somebody else ended is still told as gone");
+}
+
+async fn keys_that_are_made_here_are_not_for_callers(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    for key in ["paybridge-customer-of-001D000000IRFmaIAH", "paybridge-step-0-2"] {
+        let (status, refused) =
+            caller.post("/v1/customers", &json!({ "name": "Ada", "idempotencyKey": key })).await;
+        assert_eq!((status, &refused["errors"][0]["field"]), (422, &json!("idempotencyKey")), "{refused:#}");
+    }
+}
+
+async fn a_customer_that_was_deleted_is_made_anew_by_its_record(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    let of_record =
+        |name: &str| json!({ "name": name, "salesforceRecordId": "001D000000IRFma", "idempotencyKey": name });
+    let first = caller.done("PUT", "/v1/customers", of_record("Ada")).await;
+    let id = first["stripeId"].as_str().unwrap();
+    let url = format!("{}/v1/customers/{id}", bridge.stripe.base_url());
+    let deleted = reqwest::Client::new().delete(url).bearer_auth(STRIPE_KEY).send().await.unwrap();
+    assert_eq!(deleted.status(), 200);
+    let second = caller.done("PUT", "/v1/customers", of_record("Ada again")).await;
+    assert_ne!(second["stripeId"], first["stripeId"]);
+    let third = caller.done("PUT", "/v1/customers", of_record("Ada once more")).await;
+    assert_eq!(third["stripeId"], second["stripeId"], "{third:#}");
+}
+
+/// PostgreSQL would not even take the text.
+async fn what_is_no_operation_id_is_an_unknown_one(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    for id in ["%00", "1", "01a0a1b2-5c60-7cc2-a1f4-0c0b6d1c9a11"] {
+        let (status, missing) = caller.get(&format!("/v1/operations/{id}")).await;
+        assert_eq!((status, &missing["code"]), (404, &json!("resource_missing")), "{missing:#}");
+    }
 }
 
 /// Asks for an invoice, which takes several calls, and lets something happen when the first of them is under way.
