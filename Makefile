@@ -4,7 +4,7 @@
 # The steps are in the order in which they fail soonest.
 .NOTPARALLEL:
 # The contract as released may only grow; see tests/suite/contract/released.rs.
-.PHONY: help test needs fmt clippy doc rust-tests contract release-contract apex generate bench odd-requests docker-check
+.PHONY: help test needs fmt clippy doc rust-tests contract release-contract apex generate bench odd-requests fuzz docker-check
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -62,6 +62,12 @@ odd-requests: ## Every operation against the sandbox with made-up requests (sche
 	  --phases examples,coverage,fuzzing --continue-on-failure --suppress-health-check all --warnings off \
 	  --header "Authorization: Bearer pb_sandbox_0000000000000000000000000000000000000000" \
 	  --checks not_a_server_error,response_schema_conformance,content_type_conformance,status_code_conformance,unsupported_method
+
+FUZZ_CASES = 1000000
+# Whatever needs more than 4 GB has no bound.
+fuzz: ## Made-up and damaged input for all that reads what others send, FUZZ_CASES of the cheap ones; prints what ran
+	@echo "== fuzzing: $(FUZZ_CASES) cases of each cheap target, a part of that of dear ones"
+	ulimit -v 4000000 && FUZZ_CASES=$(FUZZ_CASES) cargo test --locked --profile fuzz --test suite -- fuzz:: --nocapture --test-threads=1
 
 generate: ## What follows from the code: the OpenAPI document, and what the org's package makes of it
 	cargo run --locked --quiet -- openapi > target/openapi.json

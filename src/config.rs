@@ -682,6 +682,39 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_the_place_of_its_file_is_not_told() {
+        let mut pairs = complete();
+        pairs[0] = ("PAYBRIDGE__STRIPE__MAIN__SECRET_KEY_FILE", "sk_live_misplaced");
+        let error = Config::load(None, environment(&pairs)).unwrap_err().to_string();
+        assert!(
+            error.contains("the file that `stripe.main.secret_key_file` names cannot be read"),
+            "{error}"
+        );
+        assert!(!error.contains("misplaced"), "{error}");
+    }
+
+    #[test]
+    fn secrets_leave_by_https_except_on_this_machine() {
+        let taken = |address: &str| {
+            ["STRIPE__MAIN__API_BASE", "SALESFORCE__MAIN__LOGIN_URL"].map(|key| {
+                let changed = (format!("{PREFIX}{key}"), address.to_owned());
+                Config::load(None, environment(&complete()).into_iter().chain([changed])).is_ok()
+            })
+        };
+        for address in ["https://example.com", "http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9"] {
+            assert_eq!(taken(address), [true; 2], "{address}");
+        }
+        for address in [
+            "http://example.com",
+            "http://127.0.0.1.example.com",
+            "http://localhost@example.com",
+            "ftp://localhost",
+        ] {
+            assert_eq!(taken(address), [false; 2], "{address}");
+        }
+    }
+
+    #[test]
     fn what_would_fail_later_or_silence_the_log_is_refused() {
         for (key, value) in [
             ("LOG__LEVEL", "verbose"),

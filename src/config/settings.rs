@@ -264,9 +264,9 @@ impl Settings {
             .map(|(key, (_, origin))| (key.clone(), origin.clone()))
             .collect();
         for (key, origin) in unknown {
-            let near = self
-                .read
-                .iter()
+            // What is longer by more cannot be near, and comparing it would take long.
+            let alike = self.read.iter().filter(|known| known.len().abs_diff(key.len()) <= 4);
+            let near = alike
                 .min_by_key(|known| strsim::levenshtein(known, &key))
                 .filter(|known| strsim::levenshtein(known, &key) <= 4);
             let hint = near.map_or(String::new(), |known| format!("; did you mean `{known}`?"));
@@ -328,7 +328,8 @@ impl Settings {
         match std::fs::read_to_string(&path) {
             Ok(text) => Some((text, Origin::SecretFile(path))),
             Err(error) => {
-                self.fault(key, format!("file `{}` cannot be read: {error}", path.display()), origin);
+                // Not which: somebody may have put the secret itself where its file should be named.
+                self.fault(key, format!("the file that `{file_key}` names cannot be read: {error}"), origin);
                 None
             }
         }

@@ -13,6 +13,7 @@ mod dead_letters;
 mod delivery;
 mod ends;
 mod faults;
+mod fuzz;
 mod hardening;
 mod idempotency;
 mod journeys;
