@@ -449,7 +449,7 @@ impl Running {
             dead = tally.dead,
             released = tally.released,
             duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            outcome = error.as_ref().map_or("answered".to_owned(), ToString::to_string),
+            outcome = error.as_ref().map_or("answered".to_owned(), Error::outline),
             "delivery attempted"
         );
         let signs = {

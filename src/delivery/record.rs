@@ -231,7 +231,8 @@ fn record_failure(conn: &mut Conn, lease: &str, failed: &Failed, now_ms: i64) ->
         }
         Fate::Dead => {
             let (sobject, external_id, attempt) = (&row.sobject, &row.external_id, row.attempts);
-            tracing::error!(sobject, external_id, attempt, %reason, "dead letter");
+            // The text may quote what is in the record; it is in the dead letter.
+            tracing::error!(sobject, external_id, attempt, code, "dead letter");
             outbox::dead_letter(conn, lease, row.id, now_ms, &reason)?;
             Ended::Dead
         }

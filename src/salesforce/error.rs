@@ -63,6 +63,16 @@ impl Error {
 }
 
 impl Error {
+    /// What happened, without Salesforce's words where they may quote a record; for the log.
+    pub fn outline(&self) -> String {
+        match self {
+            Self::Rejected { status, code, .. } => {
+                format!("Salesforce refused the request ({status} {code})")
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// The kind of failure, as it is counted.
     pub fn name(&self) -> &'static str {
         match self {

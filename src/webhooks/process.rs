@@ -191,7 +191,8 @@ fn merge_batch(conn: &mut Conn, batch: Batch, now_ms: i64) -> store::Result<Done
     fetches::request(conn, &wanted, now_ms)?;
     notes::add(conn, &notes)?;
     for (seq, reason) in &dead {
-        tracing::error!(seq, %reason, "event dead-lettered");
+        // The reason may quote what is in the event.
+        tracing::error!(seq, "event dead-lettered; `paybridge dead-letters show event:{seq}` tells why");
         inbox::dead_letter(conn, *seq, reason)?;
     }
     inbox::complete(conn, &done_with)?;

@@ -138,8 +138,9 @@ async fn receive(request: &HttpRequest, receiver: &Receiver, name: &str, body: w
     }
     match read(name, account, &body, unix_ms(now)) {
         Err(answer) => {
-            if let Answer::Refused(_, code, detail) = &answer {
-                tracing::warn!(account = name, code, "webhook refused: {detail}");
+            // The detail may quote what is in the event; it is in the answer.
+            if let Answer::Refused(_, code, _) = &answer {
+                tracing::warn!(account = name, reason = code, "webhook refused");
             }
             answer
         }
