@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use uuid::Uuid;
@@ -15,6 +18,10 @@ use crate::metrics::Metrics;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long a caller of the API waits at most.
 const DEADLINE: Duration = Duration::from_millis(7_900);
+
+/// Swagger UI styles its elements and has its pictures inside its style sheets.
+const DOCS_POLICY: &str =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -76,7 +83,21 @@ pub async fn answer(
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
+    for_browsers(&mut response);
     Ok(response)
+}
+
+/// What browsers are told: who opens `/docs`, and who is led elsewhere, gets nothing but what is there, in no frame.
+fn for_browsers(response: &mut ServiceResponse<BoxBody>) {
+    let path = response.request().path();
+    let (documentation, private) = (path.starts_with("/docs"), path.starts_with("/v1"));
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let policy = if documentation { DOCS_POLICY } else { "default-src 'none'; frame-ancestors 'none'" };
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    if private {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
 }
 
 fn problem_in(response: &ServiceResponse) -> Option<Problem> {
