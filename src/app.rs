@@ -18,6 +18,7 @@ use crate::auth::{Auth, UseRecorder};
 use crate::bindings::{Guard, SALESFORCE, STRIPE};
 use crate::clock::Clock;
 use crate::config::{Config, MappingConfig};
+use crate::connections::{self, Connections};
 use crate::delivery::deliver::{Delivery, Parts};
 use crate::mapping::{Faults, Mapping};
 use crate::metrics::Metrics;
@@ -238,9 +239,13 @@ impl App {
             clock: self.clock.clone(),
             ready: Arc::clone(&ready),
         };
+        let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let most = usize::try_from(self.config.server.max_connections).unwrap_or(usize::MAX);
+        let open = Connections::watched();
         let server = HttpServer::new(move || {
             actix_web::App::new()
                 .wrap(from_fn(api::answer))
+                .wrap(from_fn(connections::watch))
                 .app_data(receiver.clone())
                 .app_data(ops.clone())
                 .app_data(metrics.clone())
@@ -248,6 +253,10 @@ impl App {
                 .configure(ops::metrics::routes)
                 .configure(api::routes(api.clone()))
         })
+        .on_connect(move |io, data| open.opened(io, data))
+        .workers(workers)
+        // Of each worker. What is left of the descriptors is for the database, Stripe and the orgs.
+        .max_connections(most.div_ceil(workers))
         .disable_signals()
         .shutdown_timeout(self.config.server.shutdown.as_secs())
         .listen(listener)?

@@ -57,6 +57,8 @@ pub struct ServerConfig {
     pub bind: SocketAddr,
     /// `metrics_bind`: another address that serves `/metrics` alone, to everybody who reaches it.
     pub metrics_bind: Option<SocketAddr>,
+    /// `max_connections`: how many callers may be connected at the same time; others wait.
+    pub max_connections: u32,
     /// `shutdown_seconds`: how long requests in flight may finish after SIGTERM.
     pub shutdown: Duration,
 }
@@ -324,6 +326,7 @@ fn read_server(settings: &mut Settings) -> ServerConfig {
         bind: settings
             .read("server.bind", bind, "an address and port like `0.0.0.0:8080`", |text| text.parse().ok()),
         metrics_bind: read_address(settings, "server.metrics_bind"),
+        max_connections: number(settings, "server.max_connections", 400, 16..=100_000),
         shutdown: seconds(settings, "server.shutdown_seconds", 8, 1..=300),
     }
 }

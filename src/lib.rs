@@ -18,6 +18,7 @@ pub mod commands;
 
 pub mod app;
 pub mod config;
+pub mod connections;
 pub mod metrics;
 pub mod telemetry;
 

@@ -25,15 +25,12 @@ const JWT_BEARER_CLIENT: &str = "urn:ietf:params:oauth:client-assertion-type:jwt
 /// The longest form that is read: an assertion of 8 KiB and the rest.
 const FORM_LIMIT: usize = 16 * 1024;
 
-/// Whoever asks for a token waits at most so long.
+/// Whoever asks for a token waits at most so long, and has so long to send the form.
 const DEADLINE: Duration = Duration::from_secs(7);
 
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.service(
-        web::resource("/oauth/token")
-            .app_data(web::PayloadConfig::new(FORM_LIMIT))
-            .route(web::post().to(token))
-            .default_service(web::to(not_post)),
+        web::resource("/oauth/token").route(web::post().to(token)).default_service(web::to(not_post)),
     );
 }
 
@@ -64,11 +61,7 @@ struct Refused {
 
 type Form<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
 
-async fn token(
-    request: HttpRequest,
-    state: web::Data<ApiState>,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> HttpResponse {
+async fn token(request: HttpRequest, state: web::Data<ApiState>, body: web::Payload) -> HttpResponse {
     match grant(&request, &state, body).await {
         Ok(issued) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Granted {
             access_token: issued.token.expose_secret(),
@@ -89,14 +82,18 @@ async fn token(
     }
 }
 
-async fn grant(
-    request: &HttpRequest,
-    state: &ApiState,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> Result<Issued, Refused> {
-    let body = body.map_err(|_unread| {
-        invalid(format!("the form did not arrive whole, or is longer than {FORM_LIMIT} bytes"))
-    })?;
+async fn grant(request: &HttpRequest, state: &ApiState, body: web::Payload) -> Result<Issued, Refused> {
+    let body = match tokio::time::timeout(DEADLINE, body.to_bytes_limited(FORM_LIMIT)).await {
+        Ok(Ok(Ok(body))) => body,
+        Ok(Ok(Err(_)) | Err(_)) => {
+            let problem = format!("the form did not arrive whole, or is longer than {FORM_LIMIT} bytes");
+            return Err(invalid(problem));
+        }
+        Err(_elapsed) => {
+            let problem = format!("the form did not arrive within {} seconds", DEADLINE.as_secs());
+            return Err(invalid(problem));
+        }
+    };
     if request.content_type() != "application/x-www-form-urlencoded" {
         return Err(invalid("send a form: Content-Type: application/x-www-form-urlencoded"));
     }

@@ -12,6 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pass", &[]),
     ("telemetry", &[]),
     ("metrics", &[]),
+    ("connections", &[]),
     ("config", &["money"]),
     ("worker", &["clock", "backoff"]),
     ("store", &["money", "clock"]),

@@ -27,6 +27,7 @@ mod process;
 mod promises;
 mod resources;
 mod retention;
+mod security;
 mod signatures;
 mod store;
 mod story;

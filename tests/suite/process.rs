@@ -50,6 +50,11 @@ impl Service {
         Self { process, address: free.to_string(), log }
     }
 
+    /// How many files and connections it has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
+    }
+
     /// Waits for its end in good order.
     pub fn stop(&mut self) {
         self.signal("-TERM");
