@@ -17,7 +17,7 @@ use proptest::sample::{Index, select};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::hostile::{damaged, damages};
+use super::hostile::{Damage, damaged, damages, json_value};
 use super::{Cost, fuzz};
 
 const ORG_CERTIFICATE: &str = include_str!("../../fixtures/certificates/org.crt");
@@ -174,11 +174,42 @@ fn assertions_that_were_changed_after_signing_give_no_token() {
 fn assertions_with_hostile_claims_are_refused_without_harm() {
     let gate = Gate::open();
     let good = gate.claims();
-    fuzz("claims", Cost::Dear, &damages(), |damages| {
-        let claims = damaged(&good, &damages);
-        // Signed by the org itself, so every word of it is read.
-        let _either_way = gate.gives_a_token_for(&assertion(r#"{"alg":"RS256"}"#, &claims, Signer::Org));
+    let times = select(vec![0, 60, -60, 61, -61, 660, 661, 100_000, i64::MAX - NOW, -NOW]);
+    let time = (select(vec!["exp", "iat", "nbf"]), times).prop_map(|(name, late)| (name, json!(NOW + late)));
+    let other = (select(vec!["iss", "aud", "sub", "jti", "exp"]), json_value()).prop_map(|(name, value)| {
+        let value = serde_json::from_str(&value).unwrap_or_default();
+        (name, value)
     });
+    let input = prop_oneof![
+        vec(prop_oneof![time, other], 1..3).prop_map(Claimed::Other),
+        damages().prop_map(Claimed::Damaged)
+    ];
+    fuzz("claims", Cost::Fair, &input, |claimed| {
+        let claims = match claimed {
+            Claimed::Damaged(damages) => damaged(&good, &damages),
+            Claimed::Other(changes) => {
+                let mut claims: serde_json::Value = serde_json::from_str(&good).unwrap();
+                changes.into_iter().for_each(|(name, value)| claims[name] = value);
+                claims.to_string()
+            }
+        };
+        // Signed by the org itself, so every word of it is read.
+        if gate.gives_a_token_for(&assertion(r#"{"alg":"RS256"}"#, &claims, Signer::Org)) {
+            let read: serde_json::Value = serde_json::from_str(&claims).unwrap();
+            let ends = read["exp"].as_i64().unwrap();
+            let ours = read["aud"] == "paybridge"
+                || read["aud"].as_array().is_some_and(|all| all.contains(&"paybridge".into()));
+            assert!(read["iss"] == gate.id.as_str() && ours, "{claims}");
+            assert!((NOW - 60..=NOW + 660).contains(&ends), "{claims}");
+        }
+    });
+}
+
+/// What the org may come to sign.
+#[derive(Clone, Debug)]
+enum Claimed {
+    Other(Vec<(&'static str, serde_json::Value)>),
+    Damaged(Vec<Damage>),
 }
 
 /// What somebody does to a text that was good.
