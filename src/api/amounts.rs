@@ -184,6 +184,36 @@ mod tests {
         }
     }
 
+    /// In the form of a decimal text, of a number, and of minor units.
+    #[test]
+    fn every_amount_that_is_written_out_is_read_back() {
+        use proptest::prelude::ProptestConfig;
+        use proptest::test_runner::{RngSeed, TestRunner};
+        let config = ProptestConfig {
+            cases: 2_000,
+            failure_persistence: None,
+            rng_seed: RngSeed::Fixed(1),
+            ..ProptestConfig::default()
+        };
+        let codes = proptest::sample::select(vec!["JPY", "USD", "KWD", "ISK", "UGX", "HUF", "MGA"]);
+        let tried = TestRunner::new(config).run(&(codes, 1..=MOST), |(code, minor)| {
+            let money = Money::from_minor(minor, Currency::parse(code).unwrap());
+            let expected = money.chargeable().map(|money| money.minor()).ok();
+            let major = money.major();
+            for written in [
+                format!(r#""amount":"{major}""#),
+                format!(r#""amount":{major}"#),
+                format!(r#""amount":{}e-{}"#, major.mantissa(), major.scale()),
+                format!(r#""amountMinor":{minor}"#),
+            ] {
+                let read = amount(&format!(r#"{{{written},"currencyCode":"{code}"}}"#)).ok();
+                assert_eq!(read, expected, "{written} {code}");
+            }
+            Ok(())
+        });
+        tried.unwrap();
+    }
+
     #[test]
     fn what_is_not_one_exact_amount_is_refused_by_field() {
         for (fields, named) in [
