@@ -13,6 +13,7 @@ use super::error::Error;
 use super::login::{Login, Session};
 use crate::clock::Clock;
 use crate::config::SalesforceConfig;
+use crate::limited;
 use crate::metrics::{self, Metrics};
 use crate::pass::Pass;
 
@@ -321,10 +322,10 @@ impl Client {
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.parse().ok())
             .map(|seconds: u64| Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER)));
-        let body = answer.bytes().await?;
+        let body = limited::body(answer).await?;
         if status == 200 {
             self.budget.granted();
-            return Ok(body.into());
+            return Ok(body);
         }
         let refusal = refusal(status, retry_after, &body);
         if matches!(refusal, Error::Exhausted { .. }) {

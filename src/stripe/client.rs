@@ -21,6 +21,7 @@ use super::form::Form;
 use super::objects::{Customer, List, PaymentIntent, Reference, Subscription};
 use super::request::{MADE, OnlyIn, Request, Verb, key_of_call};
 use crate::config::StripeConfig;
+use crate::limited;
 use crate::metrics;
 use crate::pass::Pass;
 
@@ -389,7 +390,7 @@ impl Client {
         let response = request.send().await.map_err(lost)?;
         let status = response.status();
         let headers = response.headers().clone();
-        let body = response.bytes().await.map_err(lost)?.to_vec();
+        let body = limited::body(response).await.map_err(lost)?;
         let hints = hints(&headers);
         if status.is_success() {
             Ok(Reply { status, headers, hints, body })
