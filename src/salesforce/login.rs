@@ -171,6 +171,10 @@ impl Login {
             let org_id = granted.id.rsplit('/').nth(1).and_then(record_id::long_form);
             let no_id = || Error::Unreadable("answer of the token endpoint: `id` names no org".to_owned());
             let (token, instance_url) = (granted.access_token.into(), granted.instance_url);
+            if !stays_encrypted(&self.token_url, &instance_url) {
+                let text = "answer of the token endpoint: `instance_url` does not begin with https://";
+                return Err(Error::Unreadable(text.to_owned()));
+            }
             return Ok(Session { token, instance_url, org_id: org_id.ok_or_else(no_id)? });
         }
         match serde_json::from_slice::<Refused>(&body) {
@@ -178,6 +182,28 @@ impl Login {
                 Err(Error::LoggedOut { code: refused.error, message: refused.error_description })
             }
             _ => Err(Error::Unreachable(format!("the token endpoint answered {status}"))),
+        }
+    }
+}
+
+/// The session's token goes where Salesforce says, but not in clear if it came encrypted.
+fn stays_encrypted(token_url: &Url, instance_url: &str) -> bool {
+    token_url.scheme() != "https" || instance_url.starts_with("https://")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_came_encrypted_is_not_sent_in_clear() {
+        for (login, instance, stays) in [
+            ("https://acme.my.salesforce.com", "https://acme.my.salesforce.com", true),
+            ("https://acme.my.salesforce.com", "http://acme.my.salesforce.com", false),
+            ("https://acme.my.salesforce.com", "", false),
+            ("http://127.0.0.1:8082", "http://127.0.0.1:8082", true),
+        ] {
+            assert_eq!(stays_encrypted(&login.parse().unwrap(), instance), stays, "{login} {instance}");
         }
     }
 }
