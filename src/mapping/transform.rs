@@ -188,9 +188,10 @@ fn number(source: &str) -> Result<Decimal, Unfit> {
     exact.map_err(|_error| Unfit::Not("a number"))
 }
 
+/// A point in time that can be written: its year has four digits.
 fn moment(source: &str) -> Result<OffsetDateTime, Unfit> {
-    let seconds = integer(source)?;
-    OffsetDateTime::from_unix_timestamp(seconds).map_err(|_error| Unfit::Not("a time"))
+    let at = OffsetDateTime::from_unix_timestamp(integer(source)?).ok();
+    at.filter(|at| (0..=9_999).contains(&at.year())).ok_or(Unfit::Not("a time"))
 }
 
 /// The id of an object that is written as an id or in full.

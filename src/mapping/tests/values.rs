@@ -92,6 +92,15 @@ fn numbers_that_are_no_amounts_keep_their_digits() {
 }
 
 #[test]
+fn a_time_that_cannot_be_written_is_told_by_its_field() {
+    for seconds in [-62_200_000_000_i64, 253_402_300_800, i64::MIN] {
+        let error = try_map(mapping(), "price.created", &object("price", json!({ "created": seconds })));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("`created` should be a time"), "{seconds}: {error}");
+    }
+}
+
+#[test]
 fn a_subscription_costs_the_sum_of_its_items_a_period() {
     let item = |amount: Json, quantity: Json| {
         json!({
