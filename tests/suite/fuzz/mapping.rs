@@ -124,7 +124,7 @@ fn mapping_files_are_taken_or_explained() {
     let words = "[-a-zA-Z_.0-9\"'{}\\[\\]=, ]{0,12}";
     let input =
         ((any::<Index>(), 1..60_usize), toml_damage(), vec((any::<Index>(), words), 0..3), select(story()));
-    fuzz("mapping files", Cost::Dear, &input, |((from, length), lines, words, event)| {
+    fuzz("mapping files", Cost::Slow, &input, |((from, length), lines, words, event)| {
         let mut own = damaged_lines(&excerpt(from, length), &lines);
         for (at, word) in words {
             let spots: Vec<usize> = own.char_indices().map(|(at, _)| at).collect();

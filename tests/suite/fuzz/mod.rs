@@ -23,8 +23,10 @@ enum Cost {
     Cheap,
     /// Tens of microseconds.
     Fair,
-    /// Milliseconds.
+    /// Up to a millisecond.
     Dear,
+    /// Many milliseconds.
+    Slow,
 }
 
 impl Cost {
@@ -33,6 +35,7 @@ impl Cost {
             Self::Cheap => (2_000, 100),
             Self::Fair => (500, 50),
             Self::Dear => (40, 10),
+            Self::Slow => (40, 1),
         };
         number("FUZZ_CASES").map_or(short, |cases| u32::try_from(cases * share / 100).unwrap().max(1))
     }
