@@ -299,6 +299,7 @@ impl Config {
             }
         }
         settings.refuse_unknown();
+        settings.trust_no_broken_file();
         if settings.faults.is_empty() {
             let effective = settings.effective;
             Ok(Self {
@@ -745,5 +746,10 @@ mod tests {
         std::fs::write(&file, "[server]\nbind = = 1\n").unwrap();
         let error = Config::load(Some(&file), environment(&complete())).unwrap_err().to_string();
         assert!(error.contains("paybridge.toml:2: is not valid TOML"), "{error}");
+        // A brace that is never closed makes keys of whatever follows.
+        let unclosed = "[salesforce.main]\nx = {a\tb\rc\nprivate_key = \"\"\"-----BEGIN PRIVATE KEY-----\nMIItopsecret\n\"\"\"\n[log]\n";
+        std::fs::write(&file, unclosed).unwrap();
+        let error = Config::load(Some(&file), environment(&complete())).unwrap_err().to_string();
+        assert!(error.contains("is not valid TOML") && !error.contains("topsecret"), "{error}");
     }
 }

@@ -78,6 +78,8 @@ enum Raw {
 pub(super) struct Settings {
     values: BTreeMap<String, (Raw, Origin)>,
     read: BTreeSet<String>,
+    /// The file is no TOML.
+    broken: bool,
     /// What is wrong so far.
     pub faults: Vec<Fault>,
     /// What took effect so far, in reading order.
@@ -115,6 +117,7 @@ impl Settings {
         };
         let line_of = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
         let (table, errors) = DeTable::parse_recoverable(&text);
+        self.broken = !errors.is_empty();
         for error in errors {
             let line = error.span().map_or(1, |span| line_of(span.start));
             self.faults.push(fault(line, format!("is not valid TOML: {}", error.message())));
@@ -271,6 +274,14 @@ impl Settings {
                 .filter(|known| strsim::levenshtein(known, &key) <= 4);
             let hint = near.map_or(String::new(), |known| format!("; did you mean `{known}`?"));
             self.fault(&key, format!("is not a setting{hint}"), origin);
+        }
+    }
+
+    /// Leaves out what a broken file seems to say: a secret that lost its quotes is easily taken for a key.
+    pub(super) fn trust_no_broken_file(&mut self) {
+        if self.broken {
+            let told = |fault: &Fault| fault.key.is_empty() || matches!(fault.origin, Origin::Environment(_));
+            self.faults.retain(told);
         }
     }
 
