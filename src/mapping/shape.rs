@@ -88,7 +88,8 @@ fn no_such(inside: &str, part: &str, fields: &BTreeMap<String, Shape>) -> String
 
 /// `; did you mean …?`, if something known is written alike.
 pub(super) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a String>) -> String {
-    let alike = |name: &&String| strsim::jaro_winkler(word, name) > 0.8;
+    // What is longer than any name is like none, and comparing it would take long.
+    let alike = |name: &&String| word.len() <= 255 && strsim::jaro_winkler(word, name) > 0.8;
     let mut known: Vec<&String> = known.filter(alike).collect();
     known.sort_by_key(|name| strsim::levenshtein(word, name));
     known.first().map_or(String::new(), |name| format!("; did you mean `{name}`?"))
