@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::condition::When;
 use super::paths::{Found, Paths, Slot, elements, plain};
-use super::{Error, Parent};
+use super::{Error, Parent, plausible};
 use crate::money::{Currency, Money};
 use crate::salesforce::{Value, record_id};
 use crate::stripe::event::ObjectHead;
@@ -97,7 +97,10 @@ impl Transform {
         Ok(match self {
             Self::Text { length, too_long } => text(source, *length, *too_long)?,
             Self::Email => email(source)?,
-            Self::Id => Made::Value(Value::Text(id(source)?)),
+            Self::Id => match id(source)? {
+                id if plausible(&id) => Made::Value(Value::Text(id)),
+                _ => return Err(Unfit::Not("an id")),
+            },
             Self::Reference { object } => {
                 Made::Parent(Parent { object: object.as_ref().to_owned(), id: id(source)? })
             }

@@ -101,6 +101,19 @@ fn a_time_that_cannot_be_written_is_told_by_its_field() {
 }
 
 #[test]
+fn an_id_that_fits_nowhere_is_told_by_its_field() {
+    for id in [json!("x".repeat(256)), json!(""), json!("ch\u{0}1"), json!({ "id": "c h" })] {
+        let error = try_map(
+            mapping(),
+            "payment_intent.created",
+            &object("payment_intent", json!({ "latest_charge": id })),
+        );
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("`latest_charge` should be an id"), "{id}: {error}");
+    }
+}
+
+#[test]
 fn a_subscription_costs_the_sum_of_its_items_a_period() {
     let item = |amount: Json, quantity: Json| {
         json!({
