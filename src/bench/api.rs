@@ -5,18 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
-use time::OffsetDateTime;
-
 use super::Options;
 use super::database::{Database, Engine};
 use super::load::{self, Pace};
 use super::report::Figure;
-use super::service::{ALL, Org, STRIPE_KEY, Service, WEBHOOK_SECRET};
-use crate::api::{Scope, issue};
+use super::service::{ALL, Org, STRIPE_KEY, Service, WEBHOOK_SECRET, token};
+use crate::api::Scope;
 use crate::clock::Clock;
 use crate::sandbox::stripe::{self, Stripe};
-use crate::store::api_keys;
 
 /// How long the stand-in takes for a call, for single ones and for those of a bulk.
 const SINGLE: Duration = Duration::from_millis(50);
@@ -33,10 +29,7 @@ pub(super) async fn measure(
     progress: impl Fn(&str),
 ) -> io::Result<Vec<Figure>> {
     let database = Database::create(engine, &options.directory)?;
-    let (key, token) =
-        issue("bench", &[Scope::PaymentsWrite], OffsetDateTime::now_utc(), None).map_err(io::Error::other)?;
-    let store = database.open().await?;
-    store.write(move |conn| api_keys::create(conn, &key)).await.map_err(io::Error::other)?;
+    let token = token(&database.open().await?, &[Scope::PaymentsWrite]).await?;
     let stand_in = Stripe::start(stripe::Options {
         port: 0,
         secret_key: STRIPE_KEY.to_owned(),
@@ -52,7 +45,7 @@ pub(super) async fn measure(
     ];
     let service = Service::start_with(ALL, &database, &Org::unreachable().await?, &settings).await?;
     let at_stripe = stand_in.base_url().trim_start_matches("http://").parse().map_err(io::Error::other)?;
-    let bridge = Target { address: service.address, token: token.expose_secret().to_owned() };
+    let bridge = Target { address: service.address, token };
     let stripe = Target { address: at_stripe, token: STRIPE_KEY.to_owned() };
 
     let (mut alone, mut beside, mut bulks) = (Vec::new(), Vec::new(), Vec::new());

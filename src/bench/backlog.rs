@@ -48,15 +48,11 @@ pub(super) async fn measure(
 }
 
 /// Puts charges into the outbox, pending, as mapping would.
-pub(super) async fn fill(
-    store: &Store,
-    numbers: std::ops::Range<usize>,
-    progress: impl Fn(&str),
-) -> io::Result<()> {
+async fn fill(store: &Store, numbers: std::ops::Range<usize>, progress: impl Fn(&str)) -> io::Result<()> {
     let now_ms = unix_ms(Clock::system().now());
     let total = numbers.len();
     for from in numbers.clone().step_by(BATCH) {
-        let states: Vec<NewState> = (from..(from + BATCH).min(numbers.end)).map(charge).collect();
+        let states: Vec<NewState> = (from..(from + BATCH).min(numbers.end)).map(charge_state).collect();
         store.write(move |conn| outbox::merge(conn, &states, now_ms)).await.map_err(io::Error::other)?;
         if (from - numbers.start).is_multiple_of(100_000) {
             progress(&format!("{} of {total} records put into the outbox", from - numbers.start));
@@ -65,9 +61,12 @@ pub(super) async fn fill(
     Ok(())
 }
 
-fn charge(number: usize) -> NewState {
-    let external_id = format!("ch_3w{number:016}");
-    let event_id = format!("evt_3w{number:016}");
+fn charge_state(number: usize) -> NewState {
+    charge_of(format!("ch_3w{number:016}"), format!("evt_3w{number:016}"))
+}
+
+/// What mapping makes of the event about a succeeded charge.
+pub(super) fn charge_of(external_id: String, event_id: String) -> NewState {
     NewState {
         org: "main".to_owned(),
         sobject: "Stripe_Charge__c".to_owned(),

@@ -11,7 +11,7 @@ use crate::config::STRIPE_API_VERSION;
 const CHARGE: &str = include_str!("charge.json");
 
 const PAYMENT_INTENT: &str = r#"{
-  "id": "evt_3p@NUMBER@", "object": "event", "api_version": "@VERSION@", "created": 1791198003,
+  "id": "evt_3p@EVENT@", "object": "event", "api_version": "@VERSION@", "created": @AT@,
   "data": { "object": {
     "id": "pi_3b@NUMBER@", "object": "payment_intent", "amount": 14700, "amount_received": 14700, "created": 1791198001,
     "amount_capturable": 0, "description": null, "last_payment_error": null, "cancellation_reason": null,
@@ -22,7 +22,7 @@ const PAYMENT_INTENT: &str = r#"{
 }"#;
 
 const CUSTOMER: &str = r#"{
-  "id": "evt_1c@NUMBER@", "object": "event", "api_version": "@VERSION@", "created": 1791198000,
+  "id": "evt_1c@EVENT@", "object": "event", "api_version": "@VERSION@", "created": @AT@,
   "data": { "object": {
     "id": "cus_b@NUMBER@", "object": "customer", "balance": 0, "created": 1791198000, "currency": "usd",
     "delinquent": false, "description": null, "email": "ada@example.com", "livemode": false, "metadata": {}, "name": "Ada Lindqvist"
@@ -30,26 +30,66 @@ const CUSTOMER: &str = r#"{
   "livemode": false, "pending_webhooks": 1, "type": "customer.created"
 }"#;
 
+/// The second of the first event, by Stripe's clock.
+const BEGIN: usize = 1_791_198_003;
+
+/// Which of the many an event is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Number {
+    /// Tells the event from others; in order, as Stripe's ids nearly are.
+    pub(super) event: usize,
+    /// Tells the object that it is about from others.
+    pub(super) object: usize,
+    /// How much later than the first it happened.
+    pub(super) seconds: usize,
+}
+
+impl Number {
+    /// An event about an object of its own.
+    fn alone(number: usize) -> Self {
+        Self { event: number, object: number, seconds: 0 }
+    }
+}
+
 pub(super) fn charge(number: usize) -> String {
-    filled(CHARGE, number)
+    filled(CHARGE, Number::alone(number))
 }
 
 pub(super) fn customer(number: usize) -> String {
-    filled(CUSTOMER, number)
+    filled(CUSTOMER, Number::alone(number))
 }
 
 /// A customer, the intention to pay and the charge: three records, the later ones pointing to the earlier.
 pub(super) fn payment(number: usize) -> [String; 3] {
+    payment_of(Number::alone(number))
+}
+
+/// The same, told by events of these numbers.
+pub(super) fn payment_of(number: Number) -> [String; 3] {
     [CUSTOMER, PAYMENT_INTENT, CHARGE].map(|template| filled(template, number))
 }
 
 /// Stripe's id of the customer with this number.
 pub(super) fn customer_id(number: usize) -> String {
-    filled("cus_b@NUMBER@", number)
+    format!("cus_b{number:016}")
 }
 
-fn filled(template: &str, number: usize) -> String {
-    template.replace("@VERSION@", STRIPE_API_VERSION).replace("@NUMBER@", &format!("{number:016}"))
+/// Stripe's id of the charge with this number.
+pub(super) fn charge_id(number: usize) -> String {
+    format!("ch_3b{number:016}")
+}
+
+/// Stripe's id of the event about a charge with this number.
+pub(super) fn charge_event_id(number: usize) -> String {
+    format!("evt_3c{number:016}")
+}
+
+fn filled(template: &str, number: Number) -> String {
+    template
+        .replace("@VERSION@", STRIPE_API_VERSION)
+        .replace("@AT@", &(BEGIN + number.seconds).to_string())
+        .replace("@EVENT@", &format!("{:016}", number.event))
+        .replace("@NUMBER@", &format!("{:016}", number.object))
 }
 
 /// The HTTP request that brings an event, signed now; it is good for five minutes.

@@ -17,9 +17,11 @@ mod ingest;
 mod latency;
 mod load;
 mod machine;
+mod picture;
 mod process;
 mod report;
 mod service;
+mod soak;
 mod start;
 
 use std::io;
@@ -31,7 +33,7 @@ pub use report::Report;
 /// What is measured, and how much of it.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Names of rows, or their beginnings; none stands for all.
+    /// Names of rows, or their beginnings; none stands for all but `soak`.
     pub rows: Vec<String>,
     /// Rounds of each measurement; their median is reported.
     pub rounds: usize,
@@ -41,8 +43,10 @@ pub struct Options {
     pub backlog: usize,
     /// Records that wait while memory is measured, for the row `backlog`.
     pub waiting: usize,
-    /// Events that are stored already, for the row `growth`.
+    /// Events that are stored already, at most, for the row `growth`.
     pub stored: usize,
+    /// How long the row `soak` takes.
+    pub minutes: usize,
     /// Where databases are put: a directory on a real disk.
     pub directory: PathBuf,
 }
@@ -64,6 +68,7 @@ enum What {
     Backlog,
     Growth,
     Start,
+    Soak,
 }
 
 impl Row {
@@ -77,10 +82,16 @@ impl Row {
             What::Backlog,
             What::Growth,
             What::Start,
+            What::Soak,
         ];
         all.into_iter()
             .flat_map(|what| [Engine::Sqlite, Engine::Postgres].map(|engine| Self { what, engine }))
             .filter(|row| !(row.what == What::Start && row.engine == Engine::Postgres))
+    }
+
+    /// Only measured when it is named.
+    fn is_long(self) -> bool {
+        self.what == What::Soak
     }
 
     fn name(self) -> String {
@@ -108,17 +119,18 @@ pub async fn run(options: &Options, progress: impl Fn(&str)) -> io::Result<Repor
             continue;
         }
         let told = |text: &str| progress(&format!("{name}: {text}"));
-        let figures = match row.what {
-            What::Ingest => ingest::measure(row.engine, options, told).await?,
-            What::Latency => latency::measure(row.engine, options, told).await?,
-            What::Process => process::measure(row.engine, options, told).await?,
-            What::Deliver => deliver::measure(row.engine, options, told).await?,
-            What::Api => api::measure(row.engine, options, told).await?,
-            What::Backlog => backlog::measure(row.engine, options, told).await?,
+        let measured = match row.what {
+            What::Ingest => ingest::measure(row.engine, options, told).await?.into(),
+            What::Latency => latency::measure(row.engine, options, told).await?.into(),
+            What::Process => process::measure(row.engine, options, told).await?.into(),
+            What::Deliver => deliver::measure(row.engine, options, told).await?.into(),
+            What::Api => api::measure(row.engine, options, told).await?.into(),
+            What::Backlog => backlog::measure(row.engine, options, told).await?.into(),
             What::Growth => growth::measure(row.engine, options, told).await?,
-            What::Start => start::measure(row.engine, options, told).await?,
+            What::Start => start::measure(row.engine, options, told).await?.into(),
+            What::Soak => soak::measure(row.engine, options, told).await?,
         };
-        report.add(&name, figures);
+        report.add(&name, measured);
     }
     Ok(report)
 }
@@ -129,6 +141,12 @@ fn chosen(asked: &[String]) -> io::Result<Vec<Row>> {
         let message = format!("there is no row `{unknown}`; there are {}", names.join(", "));
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
-    let wanted = |row: &Row| asked.is_empty() || asked.iter().any(|begin| row.name().starts_with(begin));
+    let wanted = |row: &Row| {
+        if asked.is_empty() {
+            !row.is_long()
+        } else {
+            asked.iter().any(|begin| row.name().starts_with(begin))
+        }
+    };
     Ok(Row::all().filter(wanted).collect())
 }

@@ -1,21 +1,39 @@
 //! Figures, and the table that shows them.
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde::Serialize;
+
+use super::picture::Picture;
 
 /// Everything that was measured, and on what.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     machine: Vec<(&'static str, String)>,
     figures: Vec<Figure>,
+    /// By their rows.
+    #[serde(skip)]
+    pictures: Vec<(String, Picture)>,
+}
+
+/// What a row came to.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) figures: Vec<Figure>,
+    pub(super) picture: Option<Picture>,
+}
+
+impl From<Vec<Figure>> for Measured {
+    fn from(figures: Vec<Figure>) -> Self {
+        Self { figures, picture: None }
+    }
 }
 
 /// One thing measured in several rounds.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Figure {
     row: String,
-    what: &'static str,
+    what: String,
     unit: &'static str,
     median: f64,
     least: f64,
@@ -33,11 +51,20 @@ pub(super) enum Goal {
 
 impl Report {
     pub(super) fn new(machine: Vec<(&'static str, String)>) -> Self {
-        Self { machine, figures: Vec::new() }
+        Self { machine, figures: Vec::new(), pictures: Vec::new() }
     }
 
-    pub(super) fn add(&mut self, row: &str, figures: Vec<Figure>) {
-        self.figures.extend(figures.into_iter().map(|figure| Figure { row: row.to_owned(), ..figure }));
+    pub(super) fn add(&mut self, row: &str, measured: Measured) {
+        let figures = measured.figures.into_iter();
+        self.figures.extend(figures.map(|figure| Figure { row: row.to_owned(), ..figure }));
+        self.pictures.extend(measured.picture.map(|picture| (row.to_owned(), picture)));
+    }
+
+    /// The rows that have a picture, each with it, as SVG.
+    ///
+    /// Errors: a picture without anything in it.
+    pub fn pictures(&self) -> io::Result<Vec<(&str, String)>> {
+        self.pictures.iter().map(|(row, picture)| Ok((row.as_str(), picture.svg()?))).collect()
     }
 
     /// The report for machines.
@@ -50,11 +77,11 @@ impl Report {
 
 impl Figure {
     /// The median of `rounds`, which must not be empty.
-    pub(super) fn new(what: &'static str, unit: &'static str, mut rounds: Vec<f64>) -> Self {
+    pub(super) fn new(what: impl Into<String>, unit: &'static str, mut rounds: Vec<f64>) -> Self {
         rounds.sort_by(f64::total_cmp);
         Self {
             row: String::new(),
-            what,
+            what: what.into(),
             unit,
             median: rounds[rounds.len() / 2],
             least: rounds[0],
@@ -85,12 +112,19 @@ impl Figure {
     }
 }
 
+/// The median of `values`, which must not be empty.
+pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
 fn missed_unless(reached: bool) -> &'static str {
     if reached { "✓" } else { "missed" }
 }
 
 /// A number with as many digits as mean something.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     match value.abs() {
         large if large >= 1_000.0 => {
             let digits = format!("{value:.0}").into_bytes();
@@ -117,7 +151,7 @@ impl fmt::Display for Report {
             } else {
                 format!("{} – {}", number(figure.least), number(figure.most))
             };
-            let (what, unit) = (figure.what.to_owned(), figure.unit.to_owned());
+            let (what, unit) = (figure.what.clone(), figure.unit.to_owned());
             [figure.row.clone(), what, number(figure.median), unit, spread, figure.judged()]
         }));
         let widths: [usize; 6] = std::array::from_fn(|column| {

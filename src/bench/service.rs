@@ -5,11 +5,16 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use secrecy::ExposeSecret;
+use time::OffsetDateTime;
+
 use super::database::Database;
+use crate::api::{Scope, issue};
 use crate::clock::Clock;
 use crate::config::{PREFIX, SALESFORCE_API_VERSION};
 use crate::sandbox::keys::Keys;
 use crate::sandbox::salesforce::{self, Salesforce};
+use crate::store::{Store, api_keys};
 
 pub(super) const STRIPE_KEY: &str = "sk_test_bench";
 pub(super) const WEBHOOK_SECRET: &str = "whsec_bench";
@@ -84,11 +89,25 @@ impl Service {
         self.memory("VmHWM:")
     }
 
+    /// How many threads it has.
+    pub(super) fn threads(&self) -> io::Result<f64> {
+        self.status("Threads:", "")
+    }
+
+    /// How many files and connections it has open.
+    pub(super) fn descriptors(&self) -> io::Result<f64> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.process.id()))?.count() as f64)
+    }
+
     fn memory(&self, name: &str) -> io::Result<f64> {
+        Ok(self.status(name, " kB")? / 1_024.0)
+    }
+
+    fn status(&self, name: &str, unit: &str) -> io::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));
-        let kilobytes = line.and_then(|number| number.parse::<f64>().ok());
-        kilobytes.map(|kb| kb / 1_024.0).ok_or_else(|| io::Error::other("/proc does not tell the memory"))
+        let found = status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(unit));
+        let number = found.and_then(|number| number.parse().ok());
+        number.ok_or_else(|| io::Error::other(format!("/proc does not tell {name}")))
     }
 }
 
@@ -129,6 +148,13 @@ impl Org {
         org.stand_in = Some(Salesforce::start(options).await?);
         Ok(org)
     }
+}
+
+/// A key that may do what `scopes` say, as the caller sends it.
+pub(super) async fn token(store: &Store, scopes: &[Scope]) -> io::Result<String> {
+    let (key, token) = issue("bench", scopes, OffsetDateTime::now_utc(), None).map_err(io::Error::other)?;
+    store.write(move |conn| api_keys::create(conn, &key)).await.map_err(io::Error::other)?;
+    Ok(token.expose_secret().to_owned())
 }
 
 fn settings(database_url: &str, org: &Org) -> Vec<(String, String)> {

@@ -39,7 +39,7 @@ pub(super) async fn measure(
     }
     Ok(vec![
         Figure::new("to ready, tables made first", "ms", first),
-        Figure::new("to ready", "ms", again).at_most(1_000.0),
+        Figure::new("to ready", "ms", again).at_most(200.0),
         Figure::new("memory, idle after start", "MB", idle).at_most(40.0),
         Figure::new("memory after an ingest round", "MB", worked),
     ])

@@ -10,7 +10,7 @@ use crate::config::Config;
 /// What is measured. Durable figures need a real disk and a release build.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Options {
-    /// Rows, or beginnings of their names, like `ingest` or `ingest-sqlite` [default: all]
+    /// Rows, or beginnings of their names, like `ingest` or `ingest-sqlite` [default: all but `soak`]
     #[arg(value_name = "ROW")]
     rows: Vec<String>,
     /// Rounds of each measurement; the median is shown
@@ -25,15 +25,21 @@ pub(super) struct Options {
     /// Records that wait while memory is measured in the rows `backlog-…`
     #[arg(long, default_value_t = 1_000_000, value_parser = at_least_one)]
     waiting: usize,
-    /// Events that are stored already in the rows `growth-…`; a million takes about 3 GB of disk
-    #[arg(long, default_value_t = 1_000_000, value_parser = at_least_one)]
+    /// Events that are stored already, at most, in the rows `growth-…`; five million take about 15 GB of disk
+    #[arg(long, default_value_t = 5_000_000, value_parser = at_least_one)]
     stored: usize,
+    /// How long the rows `soak-…` take, which are only measured when they are named
+    #[arg(long, default_value_t = 60, value_parser = at_least_one)]
+    minutes: usize,
     /// Where the databases are put while it runs; not in memory
     #[arg(long, default_value = "/var/tmp", value_name = "DIR")]
     directory: PathBuf,
     /// Also write the report to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also draw the rows that have curves into this directory, each as `ROW.svg`
+    #[arg(long, value_name = "DIR")]
+    pictures: Option<PathBuf>,
 }
 
 /// How much of the service runs.
@@ -46,12 +52,18 @@ pub(super) enum Part {
 }
 
 pub(super) async fn run(options: Options) -> Result<(), Failure> {
-    let Options { rows, rounds, events, backlog, waiting, stored, directory, json } = options;
-    let options = bench::Options { rows, rounds, events, backlog, waiting, stored, directory };
+    let Options { rows, rounds, events, backlog, waiting, stored, minutes, directory, json, pictures } =
+        options;
+    let options = bench::Options { rows, rounds, events, backlog, waiting, stored, minutes, directory };
     let report = bench::run(&options, tell).await?;
     print!("{report}");
     if let Some(file) = json {
         std::fs::write(file, report.to_json()?)?;
+    }
+    if let Some(directory) = pictures {
+        for (row, svg) in report.pictures()? {
+            std::fs::write(directory.join(format!("{row}.svg")), svg)?;
+        }
     }
     Ok(())
 }

@@ -111,6 +111,15 @@ impl Salesforce {
         rows.into_iter().map(|(id, row)| Record::shown(object, id, row)).collect()
     }
 
+    /// How many records of `sobject` there are.
+    ///
+    /// # Panics
+    /// When the org has no such object.
+    pub fn count(&self, sobject: &str) -> usize {
+        let (at, _) = self.object(sobject);
+        self.org.state().records.table(at).rows().count()
+    }
+
     /// Puts a record there without asking the rules, with `id` (15 or 18 characters) or a new one, and returns its
     /// id. Values are plain text; those of numbers and checkboxes are read as JSON. It does not count as a write.
     ///
