@@ -11,6 +11,7 @@ mod commands;
 mod contract;
 mod dead_letters;
 mod delivery;
+mod durable;
 mod ends;
 mod faults;
 mod fuzz;

@@ -25,7 +25,8 @@ pub fn server() -> &'static Server {
 }
 
 impl Server {
-    /// `prepare` is shell that runs in the server's directory before it starts, `options` are the server's.
+    /// `prepare` is shell that runs in the server's directory before it starts, `options` are the server's and win over ours,
+    /// which let it lose all when the machine stops.
     pub fn start(prepare: &str, options: &str) -> Self {
         let binaries = binaries();
         let directory =
@@ -35,8 +36,8 @@ impl Server {
             "set -e; cd {dir}; \
              {bin}/initdb -D data -A trust -U postgres -N --no-instructions >initdb.log 2>&1; \
              {prepare} \
-             {bin}/postgres -D data -k {dir} {options} -c fsync=off -c full_page_writes=off \
-               -c synchronous_commit=off -c max_connections=400 >server.log 2>&1 & server=$!; \
+             {bin}/postgres -D data -k {dir} -c fsync=off -c full_page_writes=off -c synchronous_commit=off \
+               -c max_connections=400 {options} >server.log 2>&1 & server=$!; \
              until {bin}/psql -h {dir} -U postgres -qAtc 'select 1' >/dev/null 2>&1; do \
                kill -0 $server || {{ cat server.log; exit 1; }}; done; \
              echo ready; cat >/dev/null; kill -QUIT $server; wait $server || true; cd /; rm -rf {dir}",
@@ -61,6 +62,20 @@ impl Server {
     /// Where the server keeps everything.
     pub fn directory(&self) -> &std::path::Path {
         &self.directory
+    }
+
+    /// The ids of its processes, of which the first started the others.
+    pub fn processes(&self) -> Vec<u32> {
+        let file = std::fs::read_to_string(self.directory.join("data/postmaster.pid")).unwrap();
+        let first: u32 = file.lines().next().unwrap().parse().unwrap();
+        let others = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let id: u32 = entry.unwrap().file_name().to_str()?.parse().ok()?;
+            // It may be gone by now. The name, in parentheses, may hold anything.
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
+            (parent.parse() == Ok(first)).then_some(id)
+        });
+        std::iter::once(first).chain(others).collect()
     }
 
     /// The URL of a database of this server.

@@ -20,7 +20,7 @@ pub struct Service {
 }
 
 impl Service {
-    fn start(database_url: &str) -> Self {
+    pub fn start(database_url: &str) -> Self {
         Self::start_with(database_url, &[])
     }
 
@@ -50,6 +50,10 @@ impl Service {
         Self { process, address: free.to_string(), log }
     }
 
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// How many files and connections it has open.
     pub fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
@@ -74,7 +78,8 @@ impl Drop for Service {
     }
 }
 
-fn event(id: &str) -> String {
+/// An event that is stored and of which no record is made.
+pub fn event(id: &str) -> String {
     format!(
         r#"{{"id":"{id}","object":"event","type":"plan.created","created":1795190000,"livemode":false,"api_version":null,
         "data":{{"object":{{"id":"plan_1","object":"plan"}}}}}}"#
