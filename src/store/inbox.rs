@@ -176,10 +176,11 @@ pub fn events_of(conn: &mut Conn, object_id: &str, limit: i64) -> Result<Vec<Sto
         .order(event_objects::seq.desc())
         .limit(limit)
         .select(columns);
-    let waiting = inbox::table
-        .inner_join(events::table)
+    // By their places: as a join, SQLite would look for the object among all events.
+    let waiting = events::table
+        .filter(events::seq.eq_any(inbox::table.select(inbox::seq)))
         .filter(events::object_id.eq(object_id))
-        .order(inbox::seq.desc())
+        .order(events::seq.desc())
         .limit(limit)
         .select(columns);
     let mut found: Vec<StoredEvent> = on_backend!(&mut *conn, c => mapped.load(c))?;

@@ -281,6 +281,10 @@ fn no_query_of_the_daily_work_reads_a_whole_table() {
         ),
         ("SELECT fields FROM outbox WHERE org = ? AND external_id IN (?, ?)", "(external_id=? AND org=?)"),
         (
+            "SELECT seq FROM events WHERE seq IN (SELECT seq FROM inbox) AND object_id = ? ORDER BY seq DESC LIMIT 10",
+            "events USING INTEGER PRIMARY KEY (rowid=?)",
+        ),
+        (
             "SELECT id FROM claims WHERE state IN ('pending', 'leased') AND due_at <= ? ORDER BY due_at, id LIMIT 10",
             "USING INDEX claims_due (due_at<?)",
         ),
