@@ -370,25 +370,38 @@ pub fn due(conn: &mut Conn, org: &str, sobject: &str, now_ms: i64, limit: i64) -
     Ok(on_backend!(conn, c => query.load(c))?)
 }
 
+/// Ids asked for in one query: SQLite takes 32,766 values, PostgreSQL's queries have an end.
+const PORTION: usize = 5_000;
+
 /// Those of these records that are known, wait, travel or were given up, and never arrived.
 pub fn absent(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<Vec<Absent>> {
-    let query = outbox::table
-        .filter(outbox::org.eq(org))
-        .filter(outbox::external_id.eq_any(external_ids))
-        .filter(outbox::delivered_at.is_null())
-        .filter(outbox::state.eq_any(["pending", "leased", "dead"]))
-        .select((due_columns!(), outbox::state, outbox::last_error));
-    Ok(on_backend!(conn, c => query.load(c))?)
+    let mut found = Vec::new();
+    for ids in external_ids.chunks(PORTION) {
+        let query = outbox::table
+            .filter(outbox::org.eq(org))
+            .filter(outbox::external_id.eq_any(ids))
+            .filter(outbox::delivered_at.is_null())
+            .filter(outbox::state.eq_any(["pending", "leased", "dead"]))
+            .select((due_columns!(), outbox::state, outbox::last_error));
+        let rows: Vec<Absent> = on_backend!(conn, c => query.load(c))?;
+        found.extend(rows);
+    }
+    Ok(found)
 }
 
 /// Those of these external ids under which some record is in the org.
 pub fn arrived(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<Vec<String>> {
-    let query = outbox::table
-        .filter(outbox::org.eq(org))
-        .filter(outbox::external_id.eq_any(external_ids))
-        .filter(outbox::delivered_at.is_not_null())
-        .select(outbox::external_id);
-    Ok(on_backend!(conn, c => query.load(c))?)
+    let mut found = Vec::new();
+    for ids in external_ids.chunks(PORTION) {
+        let query = outbox::table
+            .filter(outbox::org.eq(org))
+            .filter(outbox::external_id.eq_any(ids))
+            .filter(outbox::delivered_at.is_not_null())
+            .select(outbox::external_id);
+        let ids: Vec<String> = on_backend!(conn, c => query.load(c))?;
+        found.extend(ids);
+    }
+    Ok(found)
 }
 
 /// Records and their parents in calls of others that may still be under way: external ids, the parents as a JSON list, and

@@ -15,6 +15,7 @@ each_backend!(
     a_state_that_comes_while_its_record_travels_is_sent_afterwards,
     an_older_state_never_replaces_a_newer_one,
     what_is_due_is_leased_and_no_row_twice,
+    any_number_of_parents_is_looked_up,
     duplicates_in_one_batch_are_stored_once,
     a_transaction_that_fails_leaves_nothing,
     events_are_found_by_their_object_before_and_after_they_are_mapped,
@@ -204,6 +205,33 @@ async fn what_is_due_is_leased_and_no_row_twice(bridge: Bridge) {
         .await
         .unwrap();
     assert_eq!(bridge.counts().await.done, 1_200);
+}
+
+async fn any_number_of_parents_is_looked_up(bridge: Bridge) {
+    // Far more than a database takes in one query.
+    let ids: Vec<String> = (0..40_000).map(|n| format!("ch_{n:05}")).collect();
+    let ends = [0, 4_999, 5_000, 39_999].map(|n| ids[n].clone());
+    let (there, coming) = ends.split_at(2);
+    let (there, coming) = (there.to_vec(), coming.to_vec());
+    let looked_up = {
+        let (there, coming) = (there.clone(), coming.clone());
+        move |conn: &mut Conn| {
+            let states: Vec<_> = there.iter().map(|id| state(id, 1, "evt")).collect();
+            outbox::merge(conn, &states, 0)?;
+            let rows = lease_due(conn, "l", 0, 9, 10)?;
+            outbox::complete(conn, "l", &arrived(rows.iter().map(|row| row.id)), 1)?;
+            let states: Vec<_> = coming.iter().map(|id| state(id, 1, "evt")).collect();
+            outbox::merge(conn, &states, 0)?;
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            Ok((outbox::arrived(conn, "main", &ids)?, outbox::absent(conn, "main", &ids)?))
+        }
+    };
+    let (mut arrived, absent) = bridge.store().write(looked_up).await.unwrap();
+    let mut absent: Vec<_> = absent.into_iter().map(|absent| absent.row.external_id).collect();
+    arrived.sort();
+    absent.sort();
+    assert_eq!((arrived, absent), (there, coming));
+    bridge.drain().await;
 }
 
 async fn duplicates_in_one_batch_are_stored_once(bridge: Bridge) {
