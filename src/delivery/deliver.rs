@@ -264,6 +264,8 @@ impl Running {
                 }
                 Ok(Composed::Again) => {}
                 Err(error) => {
+                    // What is too far to be read keeps nothing back that is nearer.
+                    self.reach = 1;
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "changes wait: the database did not answer");
                     return (Next::Idle, LOOK_ANYWAY);

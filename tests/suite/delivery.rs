@@ -15,6 +15,7 @@ each_backend!(
     a_discarded_record_stays_away_until_it_has_news,
     several_calls_travel_together_and_touch_no_record_twice,
     records_of_one_customer_travel_one_call_at_a_time,
+    after_a_reading_that_failed_delivery_looks_near_again,
     two_processes_do_not_meet_on_the_same_records,
     calls_of_a_process_that_died_are_respected_until_their_lease_ends,
     locked_records_are_tried_again_in_smaller_calls,
@@ -130,6 +131,22 @@ async fn records_of_one_customer_travel_one_call_at_a_time(bridge: Bridge) {
     assert_eq!(bridge.counts().await.done, 2_101);
     assert_nothing_was_locked(&bridge).await;
     assert_eq!(bridge.org.most_calls_at_once(), 1);
+}
+
+async fn after_a_reading_that_failed_delivery_looks_near_again(bridge: Bridge) {
+    let mut states = families(1, 3_000);
+    // Read only when the call under way blocks what is nearer.
+    let mut odd = states[2_500].clone();
+    states[2_500].parents = "no list".to_owned();
+    bridge.merge(states).await;
+    bridge.org.set_latency(Duration::from_millis(300));
+    bridge.drain().await;
+    assert_eq!(bridge.counts().await.done, 1_801, "two calls: all that is before what cannot be read");
+    odd.position.created += 1;
+    bridge.merge(vec![odd]).await;
+    bridge.drain().await;
+    assert_eq!(bridge.counts().await.done, 3_001);
+    assert_nothing_was_locked(&bridge).await;
 }
 
 async fn two_processes_do_not_meet_on_the_same_records(bridge: Bridge) {
