@@ -9,6 +9,7 @@ mod bindings;
 mod bridge;
 mod commands;
 mod contract;
+mod crash;
 mod dead_letters;
 mod delivery;
 mod durable;

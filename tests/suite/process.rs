@@ -1,7 +1,6 @@
 //! The real program: started, told to stop, and killed.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -26,28 +25,41 @@ impl Service {
 
     /// With further settings, as environment variables.
     pub fn start_with(database_url: &str, more: &[(&str, &str)]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_paybridge"))
-            .arg("serve")
-            .current_dir(std::env::temp_dir())
-            .envs(settings(database_url, "http://127.0.0.1:9", "http://127.0.0.1:9"))
-            .env("PAYBRIDGE__SERVER__BIND", free.to_string())
-            .envs(more.iter().copied())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let mut command = command(database_url);
+        command.envs(more.iter().copied());
+        Self::run(command).unwrap_or_else(|log| panic!("the service did not start: {log}"))
+    }
+
+    /// Runs it until it is ready, or gives its log if it ends before.
+    pub fn run(mut command: Command) -> Result<Self, String> {
+        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
         let log = Arc::new(Mutex::new(String::new()));
         let keep = |line: &str, log: &Mutex<String>| log.lock().unwrap().push_str(&format!("{line}\n"));
-        let ready = lines.by_ref().map_while(Result::ok).any(|line| {
+        let address = lines.by_ref().find_map(|line| {
             keep(&line, &log);
-            line.contains("ready")
+            Some(line.split_once("ready address=")?.1.to_owned())
         });
-        assert!(ready, "the service did not start: {}", log.lock().unwrap());
+        let Some(address) = address else {
+            let _already_gone = process.kill();
+            process.wait().unwrap();
+            return Err(std::mem::take(&mut *log.lock().unwrap()));
+        };
         // Somebody has to read on, or the service would wait for its log.
         let reading = Arc::clone(&log);
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep(&line, &reading)));
-        Self { process, address: free.to_string(), log }
+        std::thread::spawn(move || lines.for_each(|line| keep(&line, &reading)));
+        Ok(Self { process, address, log })
+    }
+
+    /// Kills it; nothing of it is left when this returns.
+    pub fn kill(mut self) {
+        assert!(
+            self.process.try_wait().unwrap().is_none(),
+            "it had ended by itself: {}",
+            self.log.lock().unwrap()
+        );
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
     }
 
     pub fn id(&self) -> u32 {
@@ -69,6 +81,17 @@ impl Service {
         let status = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
+}
+
+/// The real program, on a port that is free, with nobody at the addresses of Stripe and Salesforce.
+pub fn command(database_url: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paybridge"));
+    command
+        .arg("serve")
+        .current_dir(std::env::temp_dir())
+        .envs(settings(database_url, "http://127.0.0.1:9", "http://127.0.0.1:9"))
+        .env("PAYBRIDGE__SERVER__BIND", "127.0.0.1:0");
+    command
 }
 
 impl Drop for Service {
