@@ -4,7 +4,7 @@
 # The steps are in the order in which they fail soonest.
 .NOTPARALLEL:
 # The contract as released may only grow; see tests/suite/contract/released.rs.
-.PHONY: help test needs fmt clippy doc rust-tests contract release-contract apex generate bench odd-requests audit fuzz docker-check
+.PHONY: help test needs fmt clippy doc rust-tests contract release-contract apex generate bench odd-requests audit fuzz crash docker-check
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -68,6 +68,12 @@ FUZZ_CASES = 1000000
 fuzz: ## Made-up and damaged input for all that reads what others send, FUZZ_CASES of the cheap ones; prints what ran
 	@echo "== fuzzing: $(FUZZ_CASES) cases of each cheap target, a part of that of dear ones"
 	ulimit -v 4000000 && FUZZ_CASES=$(FUZZ_CASES) cargo test --locked --profile fuzz --test suite -- fuzz:: --nocapture --test-threads=1
+
+CRASH_KILLS = 200
+CRASH_SEED = 20261127
+crash: ## The real program killed CRASH_KILLS times on each database while it works (some 15 minutes); prints what came of it
+	@echo "== crashes: $(CRASH_KILLS) kills on each database"
+	CRASH_KILLS=$(CRASH_KILLS) CRASH_SEED=$(CRASH_SEED) cargo test --locked --test suite -- crash:: --nocapture
 
 generate: ## What follows from the code: the OpenAPI document, and what the org's package makes of it
 	cargo run --locked --quiet -- openapi > target/openapi.json

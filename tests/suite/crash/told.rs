@@ -80,7 +80,8 @@ impl Family {
 
     fn charge(self, refunded: i64) -> Value {
         let [customer, intent, charge] = self.ids();
-        let mut object = serde_json::from_str::<Value>(CHARGE).unwrap()["data"]["object"].take();
+        let mut object =
+            serde_json::from_str::<Value>(&CHARGE.replace("@AT@", "0")).unwrap()["data"]["object"].take();
         let own = json!({
             "id": charge, "amount": self.amount(), "amount_captured": self.amount(), "amount_refunded": refunded,
             "refunded": refunded == self.amount(), "currency": self.currency().0, "customer": customer,
