@@ -1,6 +1,10 @@
 //! The real program, killed again and again while it works: what was acknowledged is compared with what arrived.
 //!
 //! `make crash` kills it hundreds of times; `docs/crash-tests.md` says what came of it.
+#![expect(
+    clippy::print_stderr,
+    reason = "the figures are what a long run is for, the seed what a failure needs"
+)]
 
 mod told;
 
