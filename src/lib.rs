@@ -41,6 +41,7 @@ pub mod store;
 pub mod backoff;
 pub mod bench;
 pub mod clock;
+pub mod crash;
 pub mod limited;
 pub mod money;
 pub mod pass;

@@ -17,6 +17,7 @@ use super::fields::Fields;
 use super::problem::{Code, Problem};
 use crate::backoff;
 use crate::clock::{Clock, from_unix_ms, unix_ms};
+use crate::crash;
 use crate::store::idempotency::{self as claims, Claim, NewClaim, Settlement, Taken};
 use crate::store::{Group, GroupError, Store};
 use crate::stripe;
@@ -278,6 +279,7 @@ fn write(conn: &mut crate::store::Conn, jobs: &[Job]) -> crate::store::Result<Ve
             Job::Settle(settlement) => Answered::Settled(claims::settle(conn, settlement)?),
         });
     }
+    crash::at("claims_written");
     Ok(answers.into_iter().flatten().collect())
 }
 

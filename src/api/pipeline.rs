@@ -28,6 +28,7 @@ use super::problem::{Code, Problem};
 use super::request::JsonBody;
 use crate::clock::Clock;
 use crate::config::{ApiConfig, StripeConfig};
+use crate::crash;
 use crate::store::Store;
 use crate::stripe;
 
@@ -104,8 +105,11 @@ impl Pipeline {
 
     /// Works on a claim that is ours, and writes down what became of it.
     pub(super) async fn finish(&self, account: &Account, wanted: &Wanted, held: &Held) -> Outcome {
+        crash::at("call_claimed");
         let outcome = self.find_out(account, wanted, held).await;
+        crash::at("call_answered");
         self.claims.settle(held, &outcome).await;
+        crash::at("call_settled");
         outcome
     }
 

@@ -20,6 +20,7 @@ use super::record::{Tally, record, settle};
 use super::send::{Collections, Sent, send};
 use crate::clock::{Clock, from_unix_ms, unix_ms};
 use crate::config::DeliveryConfig;
+use crate::crash;
 use crate::metrics::{self, Metrics};
 use crate::salesforce::{Budget, Client, Error};
 use crate::store::lanes::{self, Turn};
@@ -346,6 +347,7 @@ impl Running {
             let due_ms = left_over.iter().map(|row| row.due_at).min().unwrap_or(now_ms);
             let left_over: Vec<i64> = left_over.iter().map(|row| row.id).collect();
             outbox::release(conn, &lease, &left_over, due_ms)?;
+            crash::at("lease_written");
             if collections.is_empty() && idle {
                 lanes::release(conn, &in_tx.org, &in_tx.holder, held_until_ms)?;
             }
@@ -393,10 +395,11 @@ impl Running {
         let sender = Arc::clone(shared);
         let single_records = shared.lane().is_at_single_records();
         let task = self.tasks.spawn(async move {
+            crash::at("records_leased");
             let patience = sender.config.lease / 4;
-            Ended::Answered(
-                send(&sender.client, collections, &sender.notifying, patience, single_records).await,
-            )
+            let sent = send(&sender.client, collections, &sender.notifying, patience, single_records).await;
+            crash::at("records_answered");
+            Ended::Answered(sent)
         });
         self.calls.insert(task.id(), head);
     }
@@ -481,9 +484,11 @@ impl Running {
                 if last {
                     lanes::release(conn, &writer.org, &writer.holder, held_until_ms)?;
                 }
+                crash::at("results_written");
                 Ok(fetch)
             };
             let written = store.write(write).await;
+            crash::at("results_committed");
             if written.is_ok() {
                 counting.count(&tally);
             }

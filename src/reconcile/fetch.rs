@@ -14,6 +14,7 @@ use super::reading::{Reading, began_at};
 use crate::backoff;
 use crate::clock::{Clock, from_unix_ms, unix_ms};
 use crate::config::Mode;
+use crate::crash;
 use crate::metrics::Metrics;
 use crate::store::fetches::{self, Due};
 use crate::store::inbox::{self, NewEvent};
@@ -283,6 +284,7 @@ impl Parts {
 
     /// Puts what one request brought into the inbox, and takes the wishes out.
     async fn keep(&self, account: &str, events: Vec<NewEvent>, done_with: Vec<Due>) -> store::Result<()> {
+        crash::at("object_read");
         self.metrics.reads.with_label_values(&["read"]).inc();
         let (account, now_ms) = (account.to_owned(), unix_ms(self.clock.now()));
         self.store

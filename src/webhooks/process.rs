@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::order::{self, State};
 use crate::clock::{Clock, unix_ms};
+use crate::crash;
 use crate::mapping::{Change, Mapped, Mapping, Parent, Surroundings, Wish};
 use crate::metrics::Metrics;
 use crate::pass::Pass;
@@ -107,8 +108,11 @@ impl Processor {
         if batch.events == 0 {
             return Ok(Done::default());
         }
+        crash::at("events_mapped");
         let now_ms = unix_ms(self.clock.now());
-        self.store.write(move |conn| merge_batch(conn, batch, now_ms)).await
+        let merged = self.store.write(move |conn| merge_batch(conn, batch, now_ms)).await?;
+        crash::at("merge_committed");
+        Ok(merged)
     }
 }
 
@@ -196,6 +200,7 @@ fn merge_batch(conn: &mut Conn, batch: Batch, now_ms: i64) -> store::Result<Done
         inbox::dead_letter(conn, *seq, reason)?;
     }
     inbox::complete(conn, &done_with)?;
+    crash::at("events_merged");
     Ok(Done { events, changes, wanted: wanted.len(), dead: dead.len() })
 }
 

@@ -3,6 +3,7 @@
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::crash;
 use crate::metrics::Metrics;
 use crate::store::inbox::{self, NewEvent};
 use crate::store::{Group, GroupError, Store};
@@ -30,6 +31,7 @@ impl Recorder {
     ) -> std::io::Result<(Self, Vec<JoinHandle<()>>)> {
         let (bell, metrics) = (bell.clone(), metrics.clone());
         let ring = move |results: &[Result<Recorded, GroupError>], took: Duration| {
+            crash::at("events_committed");
             metrics.commit_duration.took(took);
             metrics.commit_events.counted(results.len());
             if results.iter().any(|result| matches!(result, Ok(Recorded::New))) {
@@ -41,6 +43,7 @@ impl Recorder {
             "events",
             |conn, events: &[NewEvent]| {
                 let new = inbox::record(conn, events)?;
+                crash::at("events_written");
                 Ok(new.into_iter().map(|new| if new { Recorded::New } else { Recorded::Duplicate }).collect())
             },
             ring,

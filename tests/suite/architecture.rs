@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Each module and the modules of ours that it may name. Everyone may read `config` and the names in `telemetry`, and count in
-/// `metrics`.
+/// Each module and the modules of ours that it may name. Everyone may read `config` and the names in `telemetry`, count in
+/// `metrics`, and name a step to `crash`.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("money", &[]),
     ("clock", &[]),
+    ("crash", &[]),
     ("backoff", &[]),
     ("pass", &[]),
     ("limited", &[]),
@@ -99,7 +100,7 @@ fn modules_know_only_whom_they_may() {
         seen.insert(module.to_owned());
         let may = table.get(module).unwrap_or_else(|| panic!("`{module}` is not in the table"));
         for name in named_modules(&std::fs::read_to_string(&path).unwrap()) {
-            let everyone = ["config", "telemetry", "metrics", module].contains(&name.as_str());
+            let everyone = ["config", "crash", "telemetry", "metrics", module].contains(&name.as_str());
             if !everyone
                 && !may.contains(&"*")
                 && !may.contains(&name.as_str())

@@ -15,7 +15,8 @@ use crate::postgres::Server;
 use crate::process::{Service, event};
 
 /// What PostgreSQL does for those who change nothing.
-const CAREFUL: &str = "-c listen_addresses='' -c fsync=on -c full_page_writes=on -c synchronous_commit=on";
+pub const CAREFUL: &str =
+    "-c listen_addresses='' -c fsync=on -c full_page_writes=on -c synchronous_commit=on";
 const EVENTS: usize = 20;
 /// So many senders at once use all connections to the database that there are.
 const SENDERS: usize = 16;
@@ -23,13 +24,13 @@ const SENDERS: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The system calls of some processes, written down or tampered with until this is dropped.
-struct Watch {
+pub struct Watch {
     strace: Child,
     written: PathBuf,
 }
 
 impl Watch {
-    fn attach(directory: &Path, processes: &[u32], options: &[&str]) -> Self {
+    pub fn attach(directory: &Path, processes: &[u32], options: &[&str]) -> Self {
         let written = directory.join("system-calls");
         let mut strace = Command::new("strace")
             .args(["-f", "-s", "16", "-o"])
@@ -53,11 +54,18 @@ impl Watch {
         Self { strace, written }
     }
 
+    /// Whether the processes are gone.
+    pub fn is_over(&mut self) -> bool {
+        self.strace.try_wait().unwrap().is_some()
+    }
+
     /// Lets the processes alone, and gives what they did.
-    fn end(mut self) -> String {
-        let id = self.strace.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        self.strace.wait().unwrap();
+    pub fn end(mut self) -> String {
+        if !self.is_over() {
+            let id = self.strace.id().to_string();
+            assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+            self.strace.wait().unwrap();
+        }
         std::fs::read_to_string(&self.written).unwrap()
     }
 }

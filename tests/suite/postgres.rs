@@ -1,11 +1,11 @@
 //! A private PostgreSQL server for the tests: started once, gone with the process however that ends.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use diesel::{Connection, PgConnection, RunQueryDsl};
 
@@ -15,7 +15,7 @@ const NOBODY: u32 = 65_534;
 pub struct Server {
     directory: PathBuf,
     /// Its standard input is the server's lifeline: when this process ends, however, the pipe closes and the server stops.
-    _shell: Child,
+    shell: Mutex<(Child, BufReader<ChildStdout>)>,
 }
 
 /// The server, started by the first test that asks.
@@ -36,11 +36,14 @@ impl Server {
             "set -e; cd {dir}; \
              {bin}/initdb -D data -A trust -U postgres -N --no-instructions >initdb.log 2>&1; \
              {prepare} \
-             {bin}/postgres -D data -k {dir} -c fsync=off -c full_page_writes=off -c synchronous_commit=off \
-               -c max_connections=400 {options} >server.log 2>&1 & server=$!; \
-             until {bin}/psql -h {dir} -U postgres -qAtc 'select 1' >/dev/null 2>&1; do \
-               kill -0 $server || {{ cat server.log; exit 1; }}; done; \
-             echo ready; cat >/dev/null; kill -QUIT $server; wait $server || true; cd /; rm -rf {dir}",
+             run() {{ \
+               {bin}/postgres -D data -k {dir} -c fsync=off -c full_page_writes=off -c synchronous_commit=off \
+                 -c max_connections=400 {options} </dev/null >>server.log 2>&1 & server=$!; \
+               until {bin}/psql -h {dir} -U postgres -qAtc 'select 1' >/dev/null 2>&1; do \
+                 kill -0 $server || {{ cat server.log; exit 1; }}; done; \
+               echo ready; }}; \
+             run; while read -r again; do wait $server || true; run; done; \
+             kill -QUIT $server; wait $server || true; cd /; rm -rf {dir}",
             bin = binaries.display(),
             dir = directory.display(),
         );
@@ -53,10 +56,32 @@ impl Server {
             command.uid(NOBODY).gid(NOBODY);
         }
         let mut shell = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line.trim(), "ready", "the PostgreSQL server did not start: {line}");
-        Self { directory, _shell: shell }
+        let mut said = BufReader::new(shell.stdout.take().unwrap());
+        until_ready(&mut said);
+        Self { directory, shell: Mutex::new((shell, said)) }
+    }
+
+    /// Kills it with all its processes; none of them is left when this returns.
+    pub fn kill(&self) {
+        let processes = self.processes();
+        let ids = processes.iter().map(u32::to_string);
+        // Some of them may have ended by themselves.
+        let _some_gone = Command::new("kill").arg("-KILL").args(ids).stderr(Stdio::null()).status().unwrap();
+        let runs = |id: &u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+        };
+        while processes.iter().any(runs) {
+            std::thread::yield_now();
+        }
+    }
+
+    /// After [`Self::kill`], on the same data. Blocks until it takes connections.
+    pub fn start_again(&self) {
+        let mut shell = self.shell.lock().unwrap();
+        let (child, said) = &mut *shell;
+        child.stdin.as_mut().unwrap().write_all(b"again\n").unwrap();
+        until_ready(said);
     }
 
     /// Where the server keeps everything.
@@ -96,6 +121,12 @@ impl Server {
         let mut conn = PgConnection::establish(&self.url("postgres")).unwrap();
         diesel::sql_query(statement).execute(&mut conn).unwrap();
     }
+}
+
+fn until_ready(said: &mut impl BufRead) {
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert_eq!(line.trim(), "ready", "the PostgreSQL server did not start: {line}");
 }
 
 fn is_root() -> bool {

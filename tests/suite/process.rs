@@ -1,7 +1,7 @@
 //! The real program: started, told to stop, and killed.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,6 +18,12 @@ pub struct Service {
     pub log: Arc<Mutex<String>>,
 }
 
+/// How a service ended that was never ready.
+pub struct Ended {
+    pub status: ExitStatus,
+    pub log: String,
+}
+
 impl Service {
     pub fn start(database_url: &str) -> Self {
         Self::start_with(database_url, &[])
@@ -27,11 +33,11 @@ impl Service {
     pub fn start_with(database_url: &str, more: &[(&str, &str)]) -> Self {
         let mut command = command(database_url);
         command.envs(more.iter().copied());
-        Self::run(command).unwrap_or_else(|log| panic!("the service did not start: {log}"))
+        Self::run(command).unwrap_or_else(|ended| panic!("the service did not start: {}", ended.log))
     }
 
-    /// Runs it until it is ready, or gives its log if it ends before.
-    pub fn run(mut command: Command) -> Result<Self, String> {
+    /// Runs it until it is ready, or says how it ended before.
+    pub fn run(mut command: Command) -> Result<Self, Ended> {
         let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
         let log = Arc::new(Mutex::new(String::new()));
@@ -41,9 +47,8 @@ impl Service {
             Some(line.split_once("ready address=")?.1.to_owned())
         });
         let Some(address) = address else {
-            let _already_gone = process.kill();
-            process.wait().unwrap();
-            return Err(std::mem::take(&mut *log.lock().unwrap()));
+            let status = process.wait().unwrap();
+            return Err(Ended { status, log: std::mem::take(&mut *log.lock().unwrap()) });
         };
         // Somebody has to read on, or the service would wait for its log.
         let reading = Arc::clone(&log);
@@ -64,6 +69,11 @@ impl Service {
 
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().unwrap()
     }
 
     /// How many files and connections it has open.

@@ -1,7 +1,7 @@
 //! What the service is told while it dies again and again: families of events whose end is known, and calls with a key.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -18,8 +18,18 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Decimals of the currencies, in the order in which families use them.
 const CURRENCIES: [(&str, usize); 3] = [("usd", 2), ("jpy", 0), ("kwd", 3)];
 
-/// Where the service listens now; nowhere while it is dead.
-pub type Address = watch::Receiver<Option<String>>;
+/// Where services listen now; nowhere while there is none.
+pub type Addresses = watch::Receiver<Vec<String>>;
+
+/// What those who tell and call see while they do.
+#[derive(Default)]
+pub struct Counts {
+    pub acknowledged: AtomicUsize,
+    /// Events that had to be sent again because the connection broke.
+    pub cut: AtomicUsize,
+    /// And because the service said so.
+    pub refused: AtomicUsize,
+}
 
 /// A customer who pays, and may get some or all of it back.
 #[derive(Clone, Copy, Debug)]
@@ -147,17 +157,14 @@ impl Family {
 pub struct Told {
     pub families: Vec<Family>,
     pub acknowledged: Vec<String>,
-    /// Events that had to be sent again because the connection broke.
-    pub cut: usize,
-    /// And because the service said so.
-    pub refused: usize,
 }
 
 /// Tells family after family until `stop`, one in five events twice, half of the families in another order than it happened.
 pub async fn tell(
     stripe: paybridge::sandbox::stripe::Stripe,
-    mut address: Address,
+    mut addresses: Addresses,
     stop: Arc<AtomicBool>,
+    counts: Arc<Counts>,
     first: usize,
     mut random: fastrand::Rng,
 ) -> Told {
@@ -172,7 +179,7 @@ pub async fn tell(
         }
         for (id, body) in events {
             for _ in 0..=usize::from(random.usize(..5) == 0) {
-                until_taken(&http, &mut address, &body, &mut told).await;
+                until_taken(&http, &mut addresses, &body, &counts).await;
             }
             told.acknowledged.push(id);
         }
@@ -185,29 +192,37 @@ pub async fn tell(
 }
 
 /// Sends an event until it is acknowledged, as Stripe does.
-async fn until_taken(http: &reqwest::Client, address: &mut Address, body: &str, told: &mut Told) {
+async fn until_taken(http: &reqwest::Client, addresses: &mut Addresses, body: &str, counts: &Counts) {
     loop {
-        let to = there(address).await;
+        let to = there(addresses).await;
         let header = sign(body.as_bytes(), OffsetDateTime::now_utc().unix_timestamp(), WEBHOOK_SECRET);
         let request = http.post(format!("http://{to}/webhooks/stripe")).header("Stripe-Signature", header);
         match request.body(body.to_owned()).send().await {
-            Ok(answer) if answer.status() == 200 => return,
-            Ok(answer) if answer.status() == 503 => told.refused += 1,
-            Ok(answer) => panic!("{}: {:?}", answer.status(), answer.text().await),
-            Err(_) => told.cut += 1,
+            Ok(answer) if answer.status() == 200 => {
+                counts.acknowledged.fetch_add(1, Ordering::SeqCst);
+                return;
+            }
+            Ok(answer) => {
+                let (status, said) = (answer.status(), answer.text().await.unwrap_or_default());
+                // A clock that goes wrong takes what is signed now for too old.
+                assert!(status == 503 || said.contains("signature_invalid"), "{status}: {said}");
+                counts.refused.fetch_add(1, Ordering::SeqCst);
+            }
+            Err(_) => drop(counts.cut.fetch_add(1, Ordering::SeqCst)),
         }
-        pause(address).await;
+        pause(addresses).await;
     }
 }
 
-/// Where the service is, as soon as it is there.
-async fn there(address: &mut Address) -> String {
-    address.wait_for(Option::is_some).await.unwrap().clone().unwrap()
+/// Where one of the services is, as soon as there is one.
+async fn there(addresses: &mut Addresses) -> String {
+    let there = addresses.wait_for(|there| !there.is_empty()).await.unwrap();
+    fastrand::choice(there.iter()).unwrap().clone()
 }
 
 /// Until the service is somewhere else, but not for ever: it may be there and refuse.
-async fn pause(address: &mut Address) {
-    let _same_address = tokio::time::timeout(PATIENCE, address.changed()).await;
+async fn pause(addresses: &mut Addresses) {
+    let _same_address = tokio::time::timeout(PATIENCE, addresses.changed()).await;
 }
 
 /// Keys with all that was answered under them.
@@ -222,7 +237,7 @@ pub struct Called {
 /// afterwards.
 pub async fn call(
     token: String,
-    mut address: Address,
+    mut addresses: Addresses,
     stop: Arc<AtomicBool>,
     caller: usize,
     mut random: fastrand::Rng,
@@ -234,15 +249,16 @@ pub async fn call(
         let body = json!({"name": format!("Called {key}"), "idempotencyKey": key});
         let mut ids = Vec::new();
         while ids.len() <= usize::from(random.usize(..3) == 0) {
-            let to = there(&mut address).await;
+            let to = there(&mut addresses).await;
             match client.calling(to).try_post("/v1/customers", &body).await {
                 Some((201, answer)) => ids.push(answer["stripeId"].as_str().unwrap().to_owned()),
-                // Somebody who is dead holds the key, or it takes longer, or the database does.
-                Some((202 | 409 | 503, _)) => pause(&mut address).await,
+                // Somebody who is dead holds the key, or it takes longer, or was too often asked for, or the database or
+                // Stripe is away.
+                Some((202 | 409 | 429 | 502..=504, _)) => pause(&mut addresses).await,
                 Some((status, answer)) => panic!("{key}: {status} {answer:#}"),
                 None => {
                     called.cut += 1;
-                    pause(&mut address).await;
+                    pause(&mut addresses).await;
                 }
             }
         }
