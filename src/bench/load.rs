@@ -24,6 +24,8 @@ pub(super) enum Pace {
 #[derive(Debug)]
 pub(super) struct Answers {
     pub(super) per_second: f64,
+    /// How many were answered 503 and sent again.
+    pub(super) refused: usize,
     /// Sorted.
     times: Vec<Duration>,
 }
@@ -40,6 +42,19 @@ impl Answers {
 ///
 /// Errors: an answer other than 2xx.
 pub(super) async fn send(address: SocketAddr, requests: &Arc<[Vec<u8>]>, pace: Pace) -> io::Result<Answers> {
+    let answers = send_until_taken(address, requests, pace).await?;
+    match answers.refused {
+        0 => Ok(answers),
+        refused => Err(io::Error::other(format!("{refused} requests were answered 503"))),
+    }
+}
+
+/// The same; what is answered 503 is sent again until it is taken, and its time counts from the first try.
+pub(super) async fn send_until_taken(
+    address: SocketAddr,
+    requests: &Arc<[Vec<u8>]>,
+    pace: Pace,
+) -> io::Result<Answers> {
     let requests = Arc::clone(requests);
     let round = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -60,27 +75,30 @@ async fn round(address: SocketAddr, requests: Arc<[Vec<u8>]>, pace: Pace) -> io:
         .into_iter()
         .map(|stream| tokio::spawn(converse(stream, Arc::clone(&requests), Arc::clone(&next), begun, pace)))
         .collect();
-    let mut times = Vec::with_capacity(requests.len());
+    let (mut times, mut refused) = (Vec::with_capacity(requests.len()), 0);
     for sender in senders {
-        times.extend(sender.await??);
+        let (of_one, refused_of_one) = sender.await??;
+        times.extend(of_one);
+        refused += refused_of_one;
     }
     let per_second = times.len() as f64 / begun.elapsed().as_secs_f64();
     times.sort_unstable();
-    Ok(Answers { per_second, times })
+    Ok(Answers { per_second, refused, times })
 }
 
-/// Takes the next request, and the next, until there is none. Gives how long each took.
+/// Takes the next request, and the next, until there is none. Gives how long each took, and how many were refused.
 async fn converse(
     mut stream: TcpStream,
     requests: Arc<[Vec<u8>]>,
     next: Arc<AtomicUsize>,
     begun: Instant,
     pace: Pace,
-) -> io::Result<Vec<Duration>> {
-    let (mut times, mut answer) = (Vec::new(), Vec::with_capacity(1_024));
+) -> io::Result<(Vec<Duration>, usize)> {
+    let (mut times, mut refused) = (Vec::new(), 0);
+    let mut answer = Vec::with_capacity(1_024);
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        let Some(request) = requests.get(number) else { return Ok(times) };
+        let Some(request) = requests.get(number) else { return Ok((times, refused)) };
         let mut sent = Instant::now();
         if let Pace::PerSecond(rate) = pace {
             let due = begun + Duration::from_secs(1) * u32::try_from(number).unwrap_or(u32::MAX) / rate;
@@ -92,17 +110,23 @@ async fn converse(
                 sent = due;
             }
         }
-        stream.write_all(request).await?;
-        answer.clear();
-        while !is_whole(&answer) {
-            if stream.read_buf(&mut answer).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+        loop {
+            stream.write_all(request).await?;
+            answer.clear();
+            while !is_whole(&answer) {
+                if stream.read_buf(&mut answer).await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
             }
+            if answer.starts_with(b"HTTP/1.1 2") {
+                break;
+            }
+            if !answer.starts_with(b"HTTP/1.1 503 ") {
+                return Err(io::Error::other(String::from_utf8_lossy(&answer).into_owned()));
+            }
+            refused += 1;
         }
         times.push(sent.elapsed());
-        if !answer.starts_with(b"HTTP/1.1 2") {
-            return Err(io::Error::other(String::from_utf8_lossy(&answer).into_owned()));
-        }
     }
 }
 

@@ -60,6 +60,8 @@ struct Look {
     threads: f64,
     /// Events and records that were not through.
     waiting: f64,
+    /// Events that had to be sent again because the database did not answer in time.
+    refused: f64,
 }
 
 pub(super) async fn measure(
@@ -82,7 +84,8 @@ pub(super) async fn measure(
         stand_in.at_random(slice as u64, PERCENT, &faults);
         let requests: Arc<[Vec<u8>]> =
             bodies(slice * EVENTS_OF_A_SLICE).map(|body| events::signed(&body)).collect();
-        let answers = load::send(service.address, &requests, Pace::PerSecond(EVENTS_PER_SECOND)).await?;
+        let pace = Pace::PerSecond(EVENTS_PER_SECOND);
+        let answers = load::send_until_taken(service.address, &requests, pace).await?;
         let look = Look {
             minute: begun.elapsed().as_secs_f64() / 60.0,
             p50_ms: answers.within_ms(50),
@@ -91,10 +94,11 @@ pub(super) async fn measure(
             descriptors: service.descriptors()?,
             threads: service.threads()?,
             waiting: waiting(&store).await?,
+            refused: answers.refused as f64,
         };
         if (slice + 1) % (60 / SLICE_SECONDS) == 0 {
             progress(&format!(
-                "minute {:.0} of {}: p50 {:.2} ms, p99 {:.2} ms, {:.1} MB, {} open, {} threads, {} waiting",
+                "minute {:.0} of {}: p50 {:.2} ms, p99 {:.2} ms, {:.1} MB, {} open, {} threads, {} waiting, {} refused",
                 look.minute,
                 options.minutes,
                 look.p50_ms,
@@ -102,7 +106,8 @@ pub(super) async fn measure(
                 look.memory_mb,
                 look.descriptors,
                 look.threads,
-                look.waiting
+                look.waiting,
+                look.refused
             ));
         }
         looks.push(look);
@@ -198,6 +203,7 @@ fn figures(looks: &[Look], emptied: f64) -> Vec<Figure> {
         Figure::new("open, end / beginning", "", grown(|look| look.descriptors)).at_most(1.1),
         Figure::new("threads", "", all(|look| look.threads)),
         Figure::new("events and records under way", "", all(|look| look.waiting)),
+        Figure::new("refused with 503 and sent again", "", vec![looks.iter().map(|look| look.refused).sum()]),
         Figure::new("all in the org after the last event", "s", vec![emptied]),
     ]
 }
