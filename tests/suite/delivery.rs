@@ -125,6 +125,9 @@ async fn several_calls_travel_together_and_touch_no_record_twice(bridge: Bridge)
 }
 
 async fn records_of_one_customer_travel_one_call_at_a_time(bridge: Bridge) {
+    // Once the customer is there, nothing else keeps the charges back.
+    bridge.merge(families(1, 0)).await;
+    bridge.drain().await;
     bridge.merge(families(1, 2_100)).await;
     bridge.org.set_latency(Duration::from_millis(50));
     bridge.drain().await;

@@ -139,6 +139,7 @@ async fn parents_and_children_travel_in_one_call(bridge: Bridge) {
         bridge.org.calls().into_iter().filter(|call| call.path.ends_with("/composite")).collect();
     assert_eq!(calls.len(), 1, "{calls:?}");
     assert_eq!(calls[0].collections, [5, 5, 5]);
+    assert_eq!(bridge.org.records(CHARGE).len(), 5, "a child that came before its parent is refused");
 }
 
 async fn an_hour_of_outage_delays_and_loses_nothing(bridge: Bridge) {
