@@ -129,7 +129,7 @@ async fn records_of_one_customer_travel_one_call_at_a_time(bridge: Bridge) {
     bridge.merge(families(1, 0)).await;
     bridge.drain().await;
     bridge.merge(families(1, 2_100)).await;
-    bridge.org.set_latency(Duration::from_millis(50));
+    bridge.org.set_latency(Duration::from_millis(300));
     bridge.drain().await;
     assert_eq!(bridge.counts().await.done, 2_101);
     assert_nothing_was_locked(&bridge).await;

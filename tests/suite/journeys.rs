@@ -418,7 +418,10 @@ async fn the_daily_budget_pauses_and_fails_nothing(bridge: Bridge) {
     bridge.deliver().await;
     let paid = bridge.a_payment("4900", "usd").await;
     bridge.deliver().await;
+    let calls = bridge.org.calls().len();
     bridge.drain_for(Duration::from_secs(1_200)).await;
+    let asked = bridge.org.calls().len() - calls;
+    assert!(asked <= 1, "an org whose requests are used up was called {asked} times in 20 minutes");
     assert!(bridge.org.record(INTENT, &paid.intent).is_none());
     assert_eq!(bridge.counts().await.dead, 0);
     bridge.org.set_daily_limit(100_000);
