@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use diesel::connection::SimpleConnection;
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text};
@@ -773,14 +774,36 @@ pub fn counts(conn: &mut Conn) -> Result<Counts> {
     Ok(counts)
 }
 
-/// Another org answers to this name, and a person said that it is right: what arrived at the old one is due again.
+macro_rules! again_from {
+    ($lock:literal) => {
+        concat!(
+            ")), again AS (SELECT o.id, given.at FROM outbox o, given WHERE o.org = given.org \
+               ORDER BY o.sobject, o.external_id",
+            $lock,
+            ") UPDATE outbox SET \
+               state = CASE WHEN state IN ('dead', 'discarded') THEN state ELSE 'pending' END, lease = '', \
+               attempts = CASE WHEN state IN ('dead', 'discarded') THEN attempts ELSE 0 END, \
+               due_at = CASE WHEN state IN ('dead', 'discarded') THEN due_at ELSE again.at END, \
+               waiting_since = CASE WHEN state IN ('dead', 'discarded') THEN waiting_since ELSE NULL END, \
+               salesforce_id = NULL, delivered_at = NULL, delivered_event_id = NULL, delivered_call = NULL \
+             FROM again WHERE outbox.id = again.id"
+        )
+    };
+}
+
+/// Another org answers to this name, and a person said that it is right: nothing has arrived there, nothing travels there, and
+/// all but what was given up is due. A call that is under way still went to the old one: its rows are let go of.
 pub fn send_all_again(conn: &mut Conn, org: &str, now_ms: i64) -> Result<()> {
-    let of_the_org = outbox::table.filter(outbox::org.eq(org));
-    on_backend!(conn, c => {
-        diesel::update(of_the_org).set(outbox::salesforce_id.eq(None::<String>)).execute(c)?;
-        diesel::update(of_the_org.filter(outbox::state.eq("done")))
-            .set((outbox::state.eq("pending"), outbox::attempts.eq(0), outbox::due_at.eq(now_ms)))
-            .execute(c)
-    })?;
+    let before = "WITH given (org, at) AS (VALUES (";
+    let values = (org.into_sql::<Text>(), now_ms.into_sql::<BigInt>());
+    match conn {
+        Conn::Sqlite(c) => Statement { before, values, after: again_from!("") }.execute(c)?,
+        Conn::Postgres(c) => {
+            // All rows of an org may take longer than a statement is given.
+            c.batch_execute("SET LOCAL statement_timeout = 0")?;
+            // The rows are locked in the order in which [`known`] does it.
+            Statement { before, values, after: again_from!(" FOR UPDATE OF o") }.execute(c)?
+        }
+    };
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use paybridge::store::outbox::{self, NewState, Position};
-use paybridge::store::{Backend, Conn, Group, Payload, Store, inbox};
+use paybridge::store::{self, Backend, Conn, Group, Payload, Store, inbox};
 
 use crate::bridge::{Bridge, arrived, database, lease_due};
 use crate::each_backend;
@@ -16,6 +16,7 @@ each_backend!(
     an_older_state_never_replaces_a_newer_one,
     what_is_due_is_leased_and_no_row_twice,
     any_number_of_parents_is_looked_up,
+    what_arrived_at_another_org_counts_for_nothing,
     duplicates_in_one_batch_are_stored_once,
     a_transaction_that_fails_leaves_nothing,
     events_are_found_by_their_object_before_and_after_they_are_mapped,
@@ -234,6 +235,121 @@ async fn any_number_of_parents_is_looked_up(bridge: Bridge) {
     bridge.drain().await;
 }
 
+async fn what_arrived_at_another_org_counts_for_nothing(mut bridge: Bridge) {
+    bridge.expect_dead_letters();
+    let ids = ["ch_dead", "ch_done", "ch_travels", "ch_waits"];
+    let at = move |conn: &mut Conn, org: &str| {
+        let standing = |id: &&str| outbox::of(conn, org, "Stripe_Charge__c", id);
+        ids.iter().map(standing).collect::<store::Result<Option<Vec<_>>>>()
+    };
+    let (before, after, other, absent) = bridge
+        .store()
+        .write(move |conn| {
+            for org in ["main", "other"] {
+                let at_org = |id: &&str| NewState { org: org.to_owned(), ..state(id, 1, "evt_1") };
+                outbox::merge(conn, &ids.iter().map(at_org).collect::<Vec<_>>(), 0)?;
+                let due = outbox::due(conn, org, "Stripe_Charge__c", 0, 10)?;
+                let due: Vec<i64> = due.into_iter().map(|row| row.id).collect();
+                outbox::lease(conn, "first", &due, 0, 10)?;
+                outbox::complete(conn, "first", &arrived(due), 1)?;
+            }
+            let newer = ["ch_dead", "ch_travels", "ch_waits"].map(|id| state(id, 2, "evt_2"));
+            outbox::merge(conn, &newer, 2)?;
+            let rows = lease_due(conn, "second", 2, 90, 10)?;
+            let id = |external_id: &str| rows.iter().find(|row| row.external_id == external_id).unwrap().id;
+            outbox::dead_letter(conn, "second", id("ch_dead"), 3, "no")?;
+            outbox::retry_at(conn, "second", id("ch_waits"), 99, true, Some(3), "no parent")?;
+            let before = at(conn, "main")?;
+            outbox::send_all_again(conn, "main", 50)?;
+            // The old one's answer comes late.
+            outbox::complete(conn, "second", &arrived([id("ch_travels")]), 51)?;
+            let absent = outbox::absent(conn, "main", &ids)?.len();
+            Ok((before.unwrap(), at(conn, "main")?.unwrap(), at(conn, "other")?.unwrap(), absent))
+        })
+        .await
+        .unwrap();
+    let states = |rows: &[outbox::Standing]| rows.iter().map(|row| row.state.clone()).collect::<Vec<_>>();
+    assert_eq!(states(&before), ["dead", "done", "leased", "pending"]);
+    assert!(before.iter().all(|row| row.salesforce_id.is_some() && row.attempts <= 1), "{before:?}");
+    assert_eq!(states(&after), ["dead", "pending", "pending", "pending"]);
+    for row in &after {
+        let marks = (&row.salesforce_id, row.delivered_at, &row.delivered_event_id, &row.delivered_call);
+        assert_eq!(marks, (&None, None, &None, &None), "{row:?}");
+        if row.state == "pending" {
+            assert_eq!((row.attempts, row.due_at, row.waiting_since), (0, 50, None), "{row:?}");
+        }
+    }
+    assert_eq!(absent, 4, "all are to come before those that point to them");
+    assert_eq!(states(&other), ["done"; 4]);
+    assert!(other.iter().all(|row| row.delivered_at == Some(1)), "{other:?}");
+}
+
+/// Holds `first` while `meanwhile` begins, then takes `last` as well. Fails if `meanwhile` had `last` already.
+async fn cross(
+    bridge: &Bridge,
+    first: impl FnOnce(&mut Conn) -> store::Result<()> + Send + 'static,
+    meanwhile: impl FnOnce(&mut Conn) -> store::Result<()> + Send + 'static,
+    last: impl FnOnce(&mut Conn) -> store::Result<()> + Send + 'static,
+) {
+    let (held, holds) = tokio::sync::oneshot::channel();
+    let store = bridge.store().clone();
+    let one = tokio::spawn(async move {
+        let write = move |conn: &mut Conn| {
+            first(conn)?;
+            held.send(()).unwrap();
+            while !somebody_waits_for(conn) {
+                std::thread::yield_now();
+            }
+            last(conn)
+        };
+        store.write(write).await
+    });
+    holds.await.unwrap();
+    let other = bridge.store().write(meanwhile).await;
+    let one = one.await.unwrap();
+    assert!(one.is_ok() && other.is_ok(), "they locked each other out: {one:?} {other:?}");
+}
+
+fn somebody_waits_for(conn: &mut Conn) -> bool {
+    use diesel::RunQueryDsl;
+    let Conn::Postgres(c) = conn else { panic!("only PostgreSQL has locks of rows") };
+    let query = "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))";
+    diesel::sql_query(query).execute(c).unwrap() > 0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_org_and_new_states_do_not_lock_each_other_out() {
+    let bridge = Bridge::start(Backend::Postgres).await;
+    // The rows lie in the other order than they are locked in.
+    let rows = ["ch_2", "ch_1"].map(|id| state(id, 1, "evt_1"));
+    bridge.store().write(move |conn| outbox::merge(conn, &rows, 0)).await.unwrap();
+    cross(
+        &bridge,
+        |conn| outbox::known(conn, "main", &["ch_1"]).map(|_| ()),
+        |conn| outbox::send_all_again(conn, "main", 5),
+        |conn| outbox::known(conn, "main", &["ch_2"]).map(|_| ()),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_org_is_sent_everything_however_long_that_takes_to_be_written() {
+    let bridge = Bridge::start(Backend::Postgres).await;
+    let states: Vec<_> = (0..5_000).map(|n| state(&format!("ch_{n}"), 1, "evt")).collect();
+    bridge.store().write(move |conn| outbox::merge(conn, &states, 0)).await.unwrap();
+    let again = |conn: &mut Conn| {
+        if let Conn::Postgres(c) = conn {
+            use diesel::connection::SimpleConnection;
+            // As if there were thousands of times as many rows.
+            c.batch_execute("SET LOCAL statement_timeout = '1ms'")?;
+        }
+        outbox::send_all_again(conn, "main", 5)
+    };
+    bridge.store().write(again).await.unwrap();
+    let due = bridge.store().read(|conn| outbox::due(conn, "main", "Stripe_Charge__c", 5, 10)).await.unwrap();
+    assert!(due.len() == 10 && due.iter().all(|row| row.due_at == 5), "{due:?}");
+}
+
 async fn duplicates_in_one_batch_are_stored_once(bridge: Bridge) {
     let batch = ["a", "b", "a", "c", "b"].map(event);
     let new = bridge.store().write(move |conn| inbox::record(conn, &batch)).await.unwrap();
@@ -248,7 +364,7 @@ async fn a_transaction_that_fails_leaves_nothing(bridge: Bridge) {
         .store()
         .write(|conn| {
             inbox::record(conn, &[event("a")])?;
-            Err::<(), _>(paybridge::store::Error::Corrupt("on purpose".into()))
+            Err::<(), _>(store::Error::Corrupt("on purpose".into()))
         })
         .await;
     assert!(failed.is_err());
@@ -274,9 +390,9 @@ fn several_processes_may_bring_the_tables_up_to_date_at_once() {
 fn a_database_that_is_not_there_is_an_error_and_not_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let nowhere = format!("postgres:///x?host={}", directory.path().display());
-    assert!(matches!(Store::open(&nowhere.into(), 2), Err(paybridge::store::Error::Unavailable(_))));
+    assert!(matches!(Store::open(&nowhere.into(), 2), Err(store::Error::Unavailable(_))));
     let no_directory = format!("sqlite://{}/no/such/place.db", directory.path().display());
-    assert!(matches!(Store::open(&no_directory.into(), 2), Err(paybridge::store::Error::Unavailable(_))));
+    assert!(matches!(Store::open(&no_directory.into(), 2), Err(store::Error::Unavailable(_))));
 }
 
 /// Every query of the daily work finds its rows by an index, however many rows there are.
