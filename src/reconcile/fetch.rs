@@ -291,17 +291,16 @@ impl Parts {
             .write(move |conn| {
                 usage::add(conn, &account, now_ms, Used { reads: 1, charges: 0 })?;
                 inbox::record(conn, &events)?;
-                for due in &done_with {
+                let waited = fetches::complete(conn, &done_with)?;
+                let noted = done_with.iter().zip(waited).flat_map(|(due, waited)| {
                     let read = events.iter().find(|event| event.object_id.as_ref() == Some(&due.object_id));
                     let note = match read {
                         Some(event) => format!("read from Stripe instead, as {}", event.event_id),
                         None => "read from Stripe instead".to_owned(),
                     };
-                    let waited = fetches::complete(conn, due)?;
-                    let noted: Vec<_> = waited.into_iter().map(|seq| (seq, note.clone())).collect();
-                    notes::add(conn, &noted)?;
-                }
-                Ok(())
+                    waited.into_iter().map(move |seq| (seq, note.clone()))
+                });
+                notes::add(conn, &noted.collect::<Vec<_>>())
             })
             .await
     }
@@ -322,7 +321,7 @@ impl Parts {
         match reaction(&error) {
             Reaction::Gone => {
                 pace.answered();
-                self.store.write(move |conn| due.iter().try_for_each(|due| give_up(conn, due))).await
+                self.store.write(move |conn| give_up(conn, &due)).await
             }
             Reaction::NotReady => {
                 pace.answered();
@@ -385,10 +384,7 @@ impl Parts {
         if due.is_empty() {
             return Ok(());
         }
-        let complete = move |conn: &mut Conn| {
-            due.iter().try_for_each(|due| fetches::complete(conn, due).map(|_events| ()))
-        };
-        self.store.write(complete).await
+        self.store.write(move |conn| fetches::complete(conn, &due).map(|_events| ())).await
     }
 }
 
@@ -480,15 +476,20 @@ fn near(one: &Due, next: &Due) -> bool {
     next.around.zip(one.around).is_some_and(|(next, one)| next - one <= APART)
 }
 
-/// Stripe knows nothing of it. The events that waited for it cannot be mapped.
-fn give_up(conn: &mut Conn, due: &Due) -> store::Result<()> {
-    tracing::warn!(object = due.object, object.id = due.object_id, "Stripe has no such object");
-    let reason = format!(
-        "the event is written in another API version, and Stripe has no {} `{}` any more to read in its place",
-        due.object, due.object_id
-    );
-    let waited: BTreeSet<i64> = fetches::complete(conn, due)?.into_iter().collect();
-    waited.into_iter().try_for_each(|seq| inbox::dead_letter_again(conn, seq, &reason))
+/// Stripe knows nothing of them. The events that waited for them cannot be mapped.
+fn give_up(conn: &mut Conn, due: &[Due]) -> store::Result<()> {
+    let waited = fetches::complete(conn, due)?;
+    for (due, waited) in due.iter().zip(waited) {
+        tracing::warn!(object = due.object, object.id = due.object_id, "Stripe has no such object");
+        let reason = format!(
+            "the event is written in another API version, and Stripe has no {} `{}` any more to read in its place",
+            due.object, due.object_id
+        );
+        for seq in BTreeSet::from_iter(waited) {
+            inbox::dead_letter_again(conn, seq, &reason)?;
+        }
+    }
+    Ok(())
 }
 
 /// What is done about an error.

@@ -1,6 +1,7 @@
 //! Objects to be read from Stripe, once each: parents never seen, ties the events cannot decide, foreign API versions.
 
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 
 use super::connection::{Conn, on_backend};
 use super::error::Result;
@@ -126,9 +127,28 @@ pub fn due(conn: &mut Conn, paused: &[String], now_ms: i64, limit: i64) -> Resul
     Ok(on_backend!(conn, c => query.load(c))?)
 }
 
-/// The object was read, or never will be. Gives the events that waited for it. One that was asked for again meanwhile stays
+/// Locks these wishes (PostgreSQL) in the order in which [`request`] writes them: results and new wishes meet on the same rows.
+fn lock(conn: &mut Conn, ids: &[i64]) -> Result<()> {
+    if let Conn::Postgres(c) = conn {
+        let bytewise = r#"account COLLATE "C", object COLLATE "C", object_id COLLATE "C""#;
+        fetches::table
+            .filter(fetches::id.eq_any(ids))
+            .order(diesel::dsl::sql::<Text>(bytewise))
+            .select(fetches::id)
+            .for_update()
+            .execute(c)?;
+    }
+    Ok(())
+}
+
+/// The objects were read, or never will be. Gives the events that waited for each. One that was asked for again meanwhile stays
 /// due, and its events wait on: what was read may be older than the reason to ask.
-pub fn complete(conn: &mut Conn, read: &Due) -> Result<Vec<i64>> {
+pub fn complete(conn: &mut Conn, read: &[Due]) -> Result<Vec<Vec<i64>>> {
+    lock(conn, &ids(read))?;
+    read.iter().map(|one| complete_one(conn, one)).collect()
+}
+
+fn complete_one(conn: &mut Conn, read: &Due) -> Result<Vec<i64>> {
     let as_read = fetches::table.find(read.id).filter(fetches::wishes.eq(read.wishes));
     if on_backend!(conn, c => diesel::delete(as_read).execute(c))? == 0 {
         return Ok(Vec::new());
@@ -147,10 +167,15 @@ pub fn complete(conn: &mut Conn, read: &Due) -> Result<Vec<i64>> {
 
 /// These were not among what was listed; they are read one by one.
 pub fn read_alone(conn: &mut Conn, ids: &[i64]) -> Result<()> {
+    lock(conn, ids)?;
     on_backend!(conn, c => diesel::update(fetches::table.filter(fetches::id.eq_any(ids)))
         .set(fetches::around.eq(None::<i64>))
         .execute(c))?;
     Ok(())
+}
+
+fn ids(wishes: &[Due]) -> Vec<i64> {
+    wishes.iter().map(|one| one.id).collect()
 }
 
 /// Stripe did not answer; ask again later.

@@ -56,7 +56,7 @@ async fn a_wish_that_comes_during_the_read_is_kept(bridge: Bridge) {
             let due = fetches::due(conn, &[], 0, 1)?.remove(0);
             // Stripe has answered; before the answer is recorded another tie is found.
             fetches::request(conn, &[want], 0)?;
-            fetches::complete(conn, &due)?;
+            fetches::complete(conn, &[due])?;
             fetches::due(conn, &[], 0, 1)
         })
         .await

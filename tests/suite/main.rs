@@ -27,6 +27,7 @@ mod order;
 mod postgres;
 mod process;
 mod promises;
+mod reads;
 mod resources;
 mod retention;
 mod security;

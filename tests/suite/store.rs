@@ -285,7 +285,7 @@ async fn what_arrived_at_another_org_counts_for_nothing(mut bridge: Bridge) {
 }
 
 /// Holds `first` while `meanwhile` begins, then takes `last` as well. Fails if `meanwhile` had `last` already.
-async fn cross(
+pub async fn cross(
     bridge: &Bridge,
     first: impl FnOnce(&mut Conn) -> store::Result<()> + Send + 'static,
     meanwhile: impl FnOnce(&mut Conn) -> store::Result<()> + Send + 'static,
