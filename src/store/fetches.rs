@@ -1,11 +1,12 @@
 //! Objects to be read from Stripe, once each: parents never seen, ties the events cannot decide, foreign API versions.
 
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
 use super::connection::{Conn, on_backend};
 use super::error::Result;
 use super::schema::{fetches, waiting_events};
+use super::statement::Statement;
 
 /// An object to be read from Stripe.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,44 +66,120 @@ impl Due {
     }
 }
 
+macro_rules! request_from {
+    ($rows:literal) => {
+        concat!(
+            "INSERT INTO fetches (attempts, account, object, object_id, reason, due_at, wishes, around, missing_in) \
+             SELECT 0, wanted.* FROM ",
+            $rows
+        )
+    };
+}
+
+const REQUEST_AGAIN: &str = ")) AS wanted WHERE true \
+     ON CONFLICT (account, object, object_id) DO UPDATE SET \
+       wishes = fetches.wishes + excluded.wishes, \
+       missing_in = CASE WHEN excluded.missing_in IS NULL THEN NULL ELSE fetches.missing_in END, \
+       due_at = excluded.due_at";
+
+/// An object, however often it is wanted at once.
+struct Wish<'a> {
+    first: &'a Wanted,
+    count: i64,
+    due_ms: i64,
+    missing_in: Option<&'a str>,
+}
+
 /// Asks for objects to be read; one that is already asked for is due as the last wish says. Always in the same order, so that two
 /// processes cannot lock each other out.
 pub fn request(conn: &mut Conn, wanted: &[Wanted], now_ms: i64) -> Result<()> {
     let mut wanted: Vec<&Wanted> = wanted.iter().collect();
     wanted.sort_by_key(|one| (&one.account, &one.object, &one.object_id));
-    for one in wanted {
-        on_backend!(conn, c => diesel::insert_into(fetches::table)
-            .values((
-                fetches::account.eq(&one.account),
-                fetches::object.eq(&one.object),
-                fetches::object_id.eq(&one.object_id),
-                fetches::reason.eq(one.reason),
-                fetches::attempts.eq(0),
-                fetches::due_at.eq(now_ms.max(one.not_before_ms)),
-                fetches::wishes.eq(1_i64),
-                fetches::around.eq(one.around),
-                fetches::missing_in.eq(&one.missing_in),
-            ))
-            .on_conflict((fetches::account, fetches::object, fetches::object_id))
-            .do_update()
-            .set((
-                fetches::wishes.eq(fetches::wishes + 1),
-                fetches::due_at.eq(now_ms.max(one.not_before_ms)),
-                one.missing_in.is_none().then(|| fetches::missing_in.eq(None::<String>)),
-            ))
-            .execute(c))?;
-        if let Some(seq) = one.event_seq {
-            on_backend!(conn, c => diesel::insert_into(waiting_events::table)
-                .values((
-                    waiting_events::event_seq.eq(seq),
-                    waiting_events::account.eq(&one.account),
-                    waiting_events::object.eq(&one.object),
-                    waiting_events::object_id.eq(&one.object_id),
-                ))
-                .on_conflict_do_nothing()
-                .execute(c))?;
-        }
+    match conn {
+        Conn::Sqlite(c) => request_on_sqlite(c, &wanted, now_ms),
+        Conn::Postgres(c) => request_on_postgres(c, &wanted, now_ms),
     }
+}
+
+fn wishes<'a>(sorted: &[&'a Wanted], now_ms: i64) -> Vec<Wish<'a>> {
+    let same = |one: &&Wanted, next: &&Wanted| {
+        (&one.account, &one.object, &one.object_id) == (&next.account, &next.object, &next.object_id)
+    };
+    let wish = |alike: &[&'a Wanted]| {
+        let (first, last): (&'a Wanted, &Wanted) = (alike.first()?, alike.last()?);
+        let is_missed = alike.iter().all(|one| one.missing_in.is_some());
+        Some(Wish {
+            first,
+            count: i64::try_from(alike.len()).unwrap_or(i64::MAX),
+            due_ms: now_ms.max(last.not_before_ms),
+            missing_in: first.missing_in.as_deref().filter(|_| is_missed),
+        })
+    };
+    sorted.chunk_by(same).filter_map(wish).collect()
+}
+
+fn request_on_sqlite(c: &mut SqliteConnection, sorted: &[&Wanted], now_ms: i64) -> Result<()> {
+    for Wish { first, count, due_ms, missing_in } in wishes(sorted, now_ms) {
+        let values = (
+            (&first.account).into_sql::<Text>(),
+            (&first.object).into_sql::<Text>(),
+            (&first.object_id).into_sql::<Text>(),
+            first.reason.into_sql::<Text>(),
+            due_ms.into_sql::<BigInt>(),
+            count.into_sql::<BigInt>(),
+            first.around.into_sql::<Nullable<BigInt>>(),
+            missing_in.into_sql::<Nullable<Text>>(),
+        );
+        Statement { before: request_from!("(VALUES ("), values, after: REQUEST_AGAIN }.execute(c)?;
+    }
+    for one in sorted {
+        let Some(seq) = one.event_seq else { continue };
+        diesel::insert_into(waiting_events::table)
+            .values((
+                waiting_events::event_seq.eq(seq),
+                waiting_events::account.eq(&one.account),
+                waiting_events::object.eq(&one.object),
+                waiting_events::object_id.eq(&one.object_id),
+            ))
+            .on_conflict_do_nothing()
+            .execute(c)?;
+    }
+    Ok(())
+}
+
+fn request_on_postgres(c: &mut PgConnection, sorted: &[&Wanted], now_ms: i64) -> Result<()> {
+    fn column<'a, S, T>(rows: &'a [S], field: impl Fn(&'a S) -> T) -> Vec<T> {
+        rows.iter().map(field).collect()
+    }
+    let wishes = wishes(sorted, now_ms);
+    if wishes.is_empty() {
+        return Ok(());
+    }
+    let values = (
+        column(&wishes, |w| w.first.account.as_str()).into_sql::<Array<Text>>(),
+        column(&wishes, |w| w.first.object.as_str()).into_sql::<Array<Text>>(),
+        column(&wishes, |w| w.first.object_id.as_str()).into_sql::<Array<Text>>(),
+        column(&wishes, |w| w.first.reason).into_sql::<Array<Text>>(),
+        column(&wishes, |w| w.due_ms).into_sql::<Array<BigInt>>(),
+        column(&wishes, |w| w.count).into_sql::<Array<BigInt>>(),
+        column(&wishes, |w| w.first.around).into_sql::<Array<Nullable<BigInt>>>(),
+        column(&wishes, |w| w.missing_in).into_sql::<Array<Nullable<Text>>>(),
+    );
+    let before = request_from!("(SELECT * FROM unnest(");
+    Statement { before, values, after: REQUEST_AGAIN }.execute(c)?;
+    let waiting: Vec<(i64, &Wanted)> =
+        sorted.iter().filter_map(|one| one.event_seq.map(|seq| (seq, *one))).collect();
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let values = (
+        column(&waiting, |(seq, _)| *seq).into_sql::<Array<BigInt>>(),
+        column(&waiting, |(_, one)| one.account.as_str()).into_sql::<Array<Text>>(),
+        column(&waiting, |(_, one)| one.object.as_str()).into_sql::<Array<Text>>(),
+        column(&waiting, |(_, one)| one.object_id.as_str()).into_sql::<Array<Text>>(),
+    );
+    let before = "INSERT INTO waiting_events (event_seq, account, object, object_id) SELECT * FROM unnest(";
+    Statement { before, values, after: ") ON CONFLICT DO NOTHING" }.execute(c)?;
     Ok(())
 }
 

@@ -1,23 +1,36 @@
 //! What is to be read from Stripe is asked for no more often than it helps.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use paybridge::store::fetches::{self, Due, Wanted};
-use paybridge::store::{Backend, Conn, Result};
+use paybridge::store::{Backend, Conn, Result, notes};
 
 use crate::bridge::Bridge;
+use crate::each_backend;
 use crate::store::cross;
 
-/// A customer that an event speaks of.
-fn spoken_of(id: &str) -> Wanted {
+each_backend!(
+    wishes_of_one_object_become_one,
+);
+
+/// A customer in whose place a record of the org waits.
+fn missed(id: &str) -> Wanted {
     Wanted {
         account: "main".to_owned(),
         object: "customer".to_owned(),
         object_id: id.to_owned(),
-        reason: "an event speaks of it",
+        reason: "a record points to it",
         not_before_ms: 0,
         event_seq: None,
         around: None,
-        missing_in: None,
+        missing_in: Some("main".to_owned()),
     }
+}
+
+/// The same, for an event.
+fn spoken_of(id: &str) -> Wanted {
+    Wanted { missing_in: None, reason: "an event speaks of it", ..missed(id) }
 }
 
 fn due(conn: &mut Conn, now_ms: i64) -> Result<Vec<Due>> {
@@ -26,6 +39,29 @@ fn due(conn: &mut Conn, now_ms: i64) -> Result<Vec<Due>> {
 
 fn ids(due: &[Due]) -> Vec<&str> {
     due.iter().map(|due| due.object_id.as_str()).collect()
+}
+
+async fn wishes_of_one_object_become_one(bridge: Bridge) {
+    let wanted = [
+        Wanted { around: Some(5), ..missed("cus_2") },
+        missed("cus_1"),
+        Wanted { not_before_ms: 7_000, event_seq: Some(1), ..spoken_of("cus_2") },
+        Wanted { event_seq: Some(2), around: Some(6), ..spoken_of("cus_2") },
+        Wanted { not_before_ms: 9_000, ..missed("cus_2") },
+    ];
+    let look = move |conn: &mut Conn| {
+        fetches::request(conn, &wanted, 1_000)?;
+        let (soon, all) = (due(conn, 8_999)?, due(conn, 9_000)?);
+        assert_eq!((ids(&soon), ids(&all)), (vec!["cus_1"], vec!["cus_1", "cus_2"]));
+        let waited = fetches::complete(conn, &all)?;
+        Ok((all, waited, due(conn, i64::MAX)?.len()))
+    };
+    let (all, waited, left) = bridge.store().write(look).await.unwrap();
+    let one = |due: &Due| (due.wishes, due.reason.clone(), due.around, due.missing_in.clone());
+    assert_eq!(one(&all[0]), (1, "a record points to it".to_owned(), None, Some("main".to_owned())));
+    assert_eq!(one(&all[1]), (4, "a record points to it".to_owned(), Some(5), None));
+    assert_eq!(waited, [vec![], vec![1, 2]]);
+    assert_eq!(left, 0);
 }
 
 /// `cus_2` lies before `cus_1` and was asked for before it.
@@ -52,4 +88,34 @@ async fn results_of_reads_and_new_wishes_do_not_lock_each_other_out() {
     cross(&bridge, wish("cus_1"), move |conn| fetches::read_alone(conn, &alone), wish("cus_2")).await;
     let left = bridge.store().write(move |conn| self::due(conn, 9)).await.unwrap();
     assert_eq!(left.iter().map(|due| due.wishes).collect::<Vec<_>>(), [3, 3], "each wish counts");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_wishes_and_notes_are_few_statements() {
+    use diesel::Connection;
+    use diesel::connection::InstrumentationEvent;
+
+    let bridge = Bridge::start(Backend::Postgres).await;
+    let statements = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&statements);
+    let write = move |conn: &mut Conn| {
+        let Conn::Postgres(c) = conn else { panic!("not PostgreSQL") };
+        c.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                counter.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let wanted = |n: i64| Wanted { event_seq: Some(n), ..spoken_of(&format!("cus_{n}")) };
+        fetches::request(conn, &(0..300).map(wanted).collect::<Vec<_>>(), 0)?;
+        let noted: Vec<_> = (0..300).map(|n| (n % 200, "it is read".to_owned())).collect();
+        notes::add(conn, &noted)?;
+        let rows = due(conn, 0)?;
+        let count = (0..200).map(|seq| notes::of(conn, seq)).collect::<Result<Vec<_>>>()?.concat().len();
+        Ok((rows, count))
+    };
+    let (rows, noted) = bridge.store().write(write).await.unwrap();
+    assert_eq!((rows.len(), noted), (300, 200));
+    let statements = statements.load(Ordering::SeqCst) - 201;
+    assert!(statements <= 5, "{statements} statements beside those that look");
+    bridge.store().write(move |conn| fetches::complete(conn, &rows)).await.unwrap();
 }
