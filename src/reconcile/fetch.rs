@@ -38,6 +38,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_se
 /// The same for a payout that Stripe has not put together yet, and how often it is asked.
 const NOT_READY: (Duration, Duration) = (Duration::from_secs(3_600), Duration::from_secs(6 * 3_600));
 const NOT_READY_LIMIT: i32 = 30;
+/// How long what Stripe did not have is not read again for the records that point to it.
+const ABSENT: Duration = Duration::from_secs(3_600);
 /// How long nothing is read after the allowance is used up.
 const SPENT: Duration = Duration::from_secs(3_600);
 
@@ -321,7 +323,8 @@ impl Parts {
         match reaction(&error) {
             Reaction::Gone => {
                 pace.answered();
-                self.store.write(move |conn| give_up(conn, &due)).await
+                let (until_ms, error) = (unix_ms(self.clock.now() + ABSENT), error.to_string());
+                self.store.write(move |conn| give_up(conn, due, until_ms, &error)).await
             }
             Reaction::NotReady => {
                 pace.answered();
@@ -391,7 +394,7 @@ impl Parts {
 /// What there is to do.
 #[derive(Default)]
 struct Looked {
-    /// Wishes that came true by themselves.
+    /// Wishes that came true by themselves, or that nobody has any more.
     known: Vec<Due>,
     /// Wishes that are due.
     due: Vec<Due>,
@@ -414,7 +417,7 @@ fn look(conn: &mut Conn, paused: &[String], names: &[String], now_ms: i64) -> st
     Ok(Looked { known, due, next: None, used })
 }
 
-/// What became known since it was asked for, and the rest.
+/// What became known since it was asked for or is not wanted any more, and the rest.
 fn known_meanwhile(conn: &mut Conn, due: Vec<Due>) -> store::Result<(Vec<Due>, Vec<Due>)> {
     let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for due in &due {
@@ -427,7 +430,8 @@ fn known_meanwhile(conn: &mut Conn, due: Vec<Due>) -> store::Result<(Vec<Due>, V
         seen.extend(outbox::seen(conn, org, &ids)?.into_iter().map(|id| (org.to_owned(), id)));
     }
     let is_known = |due: &Due| {
-        due.missing_in.as_ref().is_some_and(|org| seen.contains(&(org.clone(), due.object_id.clone())))
+        let seen_in = |org: &String| seen.contains(&(org.clone(), due.object_id.clone()));
+        due.wishes == 0 || due.missing_in.as_ref().is_some_and(seen_in)
     };
     Ok(due.into_iter().partition(is_known))
 }
@@ -476,11 +480,17 @@ fn near(one: &Due, next: &Due) -> bool {
     next.around.zip(one.around).is_some_and(|(next, one)| next - one <= APART)
 }
 
-/// Stripe knows nothing of them. The events that waited for them cannot be mapped.
-fn give_up(conn: &mut Conn, due: &[Due]) -> store::Result<()> {
-    let waited = fetches::complete(conn, due)?;
-    for (due, waited) in due.iter().zip(waited) {
+/// Stripe knows nothing of them. The events that waited for them cannot be mapped; records that point to them do not have it
+/// asked again before `until_ms`.
+fn give_up(conn: &mut Conn, due: Vec<Due>, until_ms: i64, error: &str) -> store::Result<()> {
+    for due in &due {
         tracing::warn!(object = due.object, object.id = due.object_id, "Stripe has no such object");
+    }
+    fetches::lock(conn, &due.iter().map(|due| due.id).collect::<Vec<_>>())?;
+    let (missed, due): (Vec<Due>, Vec<Due>) = due.into_iter().partition(|due| due.missing_in.is_some());
+    fetches::absent(conn, &missed, until_ms, error)?;
+    let waited = fetches::complete(conn, &due)?;
+    for (due, waited) in due.iter().zip(waited) {
         let reason = format!(
             "the event is written in another API version, and Stripe has no {} `{}` any more to read in its place",
             due.object, due.object_id

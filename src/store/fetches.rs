@@ -49,7 +49,7 @@ pub struct Due {
     pub object_id: String,
     /// Tries so far.
     pub attempts: i32,
-    /// How often it had been asked for.
+    /// How often it had been asked for; 0: Stripe did not have it, and nobody asked since.
     pub wishes: i64,
     /// Why, for people.
     pub reason: String,
@@ -76,11 +76,15 @@ macro_rules! request_from {
     };
 }
 
+/// What could not be read is not read sooner because it is wanted again, unless only records wanted it so far and now an event
+/// does.
 const REQUEST_AGAIN: &str = ")) AS wanted WHERE true \
      ON CONFLICT (account, object, object_id) DO UPDATE SET \
        wishes = fetches.wishes + excluded.wishes, \
        missing_in = CASE WHEN excluded.missing_in IS NULL THEN NULL ELSE fetches.missing_in END, \
-       due_at = excluded.due_at";
+       due_at = CASE WHEN fetches.attempts > 0 AND fetches.due_at > excluded.due_at \
+           AND (excluded.missing_in IS NOT NULL OR fetches.missing_in IS NULL) \
+         THEN fetches.due_at ELSE excluded.due_at END";
 
 /// An object, however often it is wanted at once.
 struct Wish<'a> {
@@ -90,8 +94,8 @@ struct Wish<'a> {
     missing_in: Option<&'a str>,
 }
 
-/// Asks for objects to be read; one that is already asked for is due as the last wish says. Always in the same order, so that two
-/// processes cannot lock each other out.
+/// Asks for objects to be read; one that is already asked for is due as the last wish says, but after a failure not before its
+/// wait is over. Always in the same order, so that two processes cannot lock each other out.
 pub fn request(conn: &mut Conn, wanted: &[Wanted], now_ms: i64) -> Result<()> {
     let mut wanted: Vec<&Wanted> = wanted.iter().collect();
     wanted.sort_by_key(|one| (&one.account, &one.object, &one.object_id));
@@ -205,7 +209,7 @@ pub fn due(conn: &mut Conn, paused: &[String], now_ms: i64, limit: i64) -> Resul
 }
 
 /// Locks these wishes (PostgreSQL) in the order in which [`request`] writes them: results and new wishes meet on the same rows.
-fn lock(conn: &mut Conn, ids: &[i64]) -> Result<()> {
+pub fn lock(conn: &mut Conn, ids: &[i64]) -> Result<()> {
     if let Conn::Postgres(c) = conn {
         let bytewise = r#"account COLLATE "C", object COLLATE "C", object_id COLLATE "C""#;
         fetches::table
@@ -240,6 +244,24 @@ fn complete_one(conn: &mut Conn, read: &Due) -> Result<Vec<i64>> {
         .load(c))?;
     on_backend!(conn, c => diesel::delete(waiting).execute(c))?;
     Ok(events)
+}
+
+/// Stripe has no such objects. That is remembered until `until_ms`, for the records that point to them ask again and again; if
+/// none has asked by then, it is forgotten. One that was asked for again meanwhile stays due.
+pub fn absent(conn: &mut Conn, missed: &[Due], until_ms: i64, error: &str) -> Result<()> {
+    lock(conn, &ids(missed))?;
+    for one in missed {
+        let as_read = fetches::table.find(one.id).filter(fetches::wishes.eq(one.wishes));
+        on_backend!(&mut *conn, c => diesel::update(as_read)
+            .set((
+                fetches::wishes.eq(0_i64),
+                fetches::attempts.eq(fetches::attempts + 1),
+                fetches::due_at.eq(until_ms),
+                fetches::last_error.eq(error),
+            ))
+            .execute(c))?;
+    }
+    Ok(())
 }
 
 /// These were not among what was listed; they are read one by one.

@@ -91,7 +91,7 @@ pub fn waiting(conn: &mut Conn) -> Result<Waiting> {
         events: counted(conn, "FROM inbox WHERE state = 'pending'", ENOUGH)?,
         oldest_event_at: number(conn, oldest)?,
         dead_events: counted(conn, "FROM inbox WHERE state = 'dead'", ENOUGH)?,
-        reads: counted(conn, "FROM fetches", ENOUGH)?,
+        reads: counted(conn, "FROM fetches WHERE wishes > 0", ENOUGH)?,
         records_known: records_known(conn)?,
         stops: super::stops::all(conn)?,
         last_event: on_backend!(conn, c => diesel::sql_query(last).get_result(c).optional())?,

@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use paybridge::store::fetches::{self, Due, Wanted};
-use paybridge::store::{Backend, Conn, Result, notes};
+use paybridge::store::{Backend, Conn, Result, notes, standing};
 
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, state_of};
 use crate::each_backend;
 use crate::store::cross;
 
 each_backend!(
     wishes_of_one_object_become_one,
+    a_wish_does_not_shorten_the_wait_after_a_failure,
+    a_parent_that_stripe_does_not_have_is_asked_for_once_an_hour,
+    what_stripe_does_not_have_and_nobody_wants_any_more_is_forgotten,
 );
+
+const CHARGE: &str = "Stripe_Charge__c";
 
 /// A customer in whose place a record of the org waits.
 fn missed(id: &str) -> Wanted {
@@ -41,6 +47,10 @@ fn ids(due: &[Due]) -> Vec<&str> {
     due.iter().map(|due| due.object_id.as_str()).collect()
 }
 
+fn asked(bridge: &Bridge) -> usize {
+    bridge.stripe.calls().iter().filter(|call| call.method == "GET").count()
+}
+
 async fn wishes_of_one_object_become_one(bridge: Bridge) {
     let wanted = [
         Wanted { around: Some(5), ..missed("cus_2") },
@@ -64,6 +74,58 @@ async fn wishes_of_one_object_become_one(bridge: Bridge) {
     assert_eq!(left, 0);
 }
 
+async fn a_wish_does_not_shorten_the_wait_after_a_failure(bridge: Bridge) {
+    let look = |conn: &mut Conn| {
+        fetches::request(conn, &[missed("cus_failed"), missed("cus_gone"), missed("cus_gone_too")], 0)?;
+        let rows = due(conn, 0)?;
+        fetches::retry_at(conn, rows[0].id, 500, "no answer")?;
+        fetches::absent(conn, &rows[1..], 500, "no such customer")?;
+        fetches::request(conn, &[missed("cus_failed"), missed("cus_gone"), missed("cus_gone_too")], 100)?;
+        let before = due(conn, 499)?;
+        // What an event speaks of may be there after all.
+        fetches::request(conn, &[spoken_of("cus_gone_too")], 200)?;
+        Ok((before, due(conn, 499)?, due(conn, 500)?))
+    };
+    let (before, spoken_of, all) = bridge.store().write(look).await.unwrap();
+    assert_eq!(ids(&before), Vec::<&str>::new());
+    assert_eq!(ids(&spoken_of), ["cus_gone_too"]);
+    assert_eq!(all.iter().map(|due| due.wishes).collect::<Vec<_>>(), [2, 2, 1]);
+    assert_eq!(all.iter().map(|due| due.attempts).collect::<Vec<_>>(), [1, 1, 1]);
+    bridge.store().write(move |conn| fetches::complete(conn, &all)).await.unwrap();
+}
+
+async fn a_parent_that_stripe_does_not_have_is_asked_for_once_an_hour(bridge: Bridge) {
+    let fields = r#"{"Customer__r":{"Stripe_Id__c":"cus_nobody"}}"#;
+    bridge.merge(vec![state_of(CHARGE, "ch_1", fields, &[("customer", "cus_nobody")])]).await;
+    bridge.drain().await;
+    let refusals = || bridge.call_sizes().len();
+    let at_first = refusals();
+    for _ in 0..11 {
+        bridge.clock.advance(Duration::from_secs(300));
+        bridge.drain().await;
+    }
+    assert!(refusals() > at_first + 3, "the record is tried again and again");
+    assert_eq!(asked(&bridge), 1, "its parent is not");
+    assert_eq!(bridge.row(CHARGE, "ch_1").await.state, "pending");
+    for _ in 0..12 {
+        bridge.clock.advance(Duration::from_secs(300));
+        bridge.drain().await;
+    }
+    assert_eq!(asked(&bridge), 2, "it may be there by now");
+}
+
+async fn what_stripe_does_not_have_and_nobody_wants_any_more_is_forgotten(bridge: Bridge) {
+    bridge.store().write(|conn| fetches::request(conn, &[missed("cus_nobody")], 0)).await.unwrap();
+    bridge.drain().await;
+    assert_eq!(asked(&bridge), 1);
+    let known = |conn: &mut Conn| Ok((due(conn, i64::MAX)?, standing::waiting(conn)?.reads));
+    let (rows, reads) = bridge.store().read(known).await.unwrap();
+    assert_eq!((ids(&rows), reads), (vec!["cus_nobody"], 0), "it is remembered, and not to be read");
+    bridge.drain_for(Duration::from_secs(3_630)).await;
+    let (rows, _) = bridge.store().read(known).await.unwrap();
+    assert_eq!((ids(&rows), asked(&bridge)), (vec![], 1));
+}
+
 /// `cus_2` lies before `cus_1` and was asked for before it.
 async fn two_wishes(bridge: &Bridge) -> Vec<Due> {
     let request = |conn: &mut Conn| {
@@ -81,13 +143,14 @@ async fn results_of_reads_and_new_wishes_do_not_lock_each_other_out() {
     let bridge = Bridge::start(Backend::Postgres).await;
     let due = two_wishes(&bridge).await;
     let wish = |id: &'static str| move |conn: &mut Conn| fetches::request(conn, &[spoken_of(id)], 0);
-    let read = due.clone();
+    let (read, gone) = (due.clone(), due.clone());
     let complete = move |conn: &mut Conn| fetches::complete(conn, &read).map(|_| ());
     cross(&bridge, wish("cus_1"), complete, wish("cus_2")).await;
+    cross(&bridge, wish("cus_1"), move |conn| fetches::absent(conn, &gone, 9, "gone"), wish("cus_2")).await;
     let alone: Vec<i64> = due.iter().map(|due| due.id).collect();
     cross(&bridge, wish("cus_1"), move |conn| fetches::read_alone(conn, &alone), wish("cus_2")).await;
     let left = bridge.store().write(move |conn| self::due(conn, 9)).await.unwrap();
-    assert_eq!(left.iter().map(|due| due.wishes).collect::<Vec<_>>(), [3, 3], "each wish counts");
+    assert_eq!(left.iter().map(|due| due.wishes).collect::<Vec<_>>(), [4, 4], "each wish counts");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
