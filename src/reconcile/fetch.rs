@@ -357,6 +357,10 @@ impl Parts {
                 Ok(())
             }
             Reaction::NeedsAPerson => {
+                // A key that is not taken is not taken for anything else either.
+                if matches!(&error, Error::Rejected(rejection) if rejection.status == 401) {
+                    pace.rest(BACKOFF.1, now_ms);
+                }
                 for due in due {
                     if pace.must_alert() {
                         let (account, object) = (&due.account, &due.object);

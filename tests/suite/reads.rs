@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use paybridge::clock::unix_ms;
+use paybridge::sandbox::stripe::Fault;
 use paybridge::store::fetches::{self, Due, Wanted};
 use paybridge::store::{Backend, Conn, Result, notes, standing};
 
@@ -16,6 +18,7 @@ each_backend!(
     a_wish_does_not_shorten_the_wait_after_a_failure,
     a_parent_that_stripe_does_not_have_is_asked_for_once_an_hour,
     what_stripe_does_not_have_and_nobody_wants_any_more_is_forgotten,
+    a_key_that_is_not_taken_is_not_tried_for_every_object,
 );
 
 const CHARGE: &str = "Stripe_Charge__c";
@@ -124,6 +127,19 @@ async fn what_stripe_does_not_have_and_nobody_wants_any_more_is_forgotten(bridge
     bridge.drain_for(Duration::from_secs(3_630)).await;
     let (rows, _) = bridge.store().read(known).await.unwrap();
     assert_eq!((ids(&rows), asked(&bridge)), (vec![], 1));
+}
+
+async fn a_key_that_is_not_taken_is_not_tried_for_every_object(bridge: Bridge) {
+    let wanted: Vec<_> = (0..30).map(|n| spoken_of(&format!("cus_{n}"))).collect();
+    bridge.stripe.at_random(1, 100, &[Fault::ExpiredKey]);
+    bridge.store().write(move |conn| fetches::request(conn, &wanted, 0)).await.unwrap();
+    bridge.drain_for(Duration::from_secs(300)).await;
+    assert!((1..=4).contains(&asked(&bridge)), "{} asked, no more than travel together", asked(&bridge));
+    bridge.stripe.at_random(1, 0, &[]);
+    bridge.drain_for(Duration::from_secs(900)).await;
+    let now_ms = unix_ms(bridge.clock.now());
+    let left = bridge.store().read(move |conn| due(conn, now_ms)).await.unwrap();
+    assert_eq!(ids(&left), Vec::<&str>::new());
 }
 
 /// `cus_2` lies before `cus_1` and was asked for before it.
