@@ -20,7 +20,8 @@ use crate::{salesforce, stripe};
 
 /// Longest first wait after somebody did not answer, and the longest wait at all.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
-/// How often it is looked whether a person has confirmed a change.
+/// How often it is looked whether a person has confirmed a change, and the first wait before the party is asked again that
+/// answered and was not let through; it doubles up to the longest.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Guards all accounts and orgs of a service.
@@ -49,10 +50,23 @@ struct Org {
     accounts: Vec<(String, Mode)>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Wait {
+    /// Tries in a row without an answer, and answers in a row that did not open the way.
     failures: u32,
-    until_ms: i64,
+    answers: u32,
+    /// When it is looked who is bound, and when the party is asked at the latest.
+    look_ms: i64,
+    ask_ms: i64,
+    /// What was said of it when it was asked last; asked at once when it is something else.
+    said: Option<Said>,
+}
+
+/// Who is bound, as what, and since when.
+type Said = (String, String, i64);
+
+fn said(bound: &Binding) -> Said {
+    (bound.identity.clone(), bound.kind.clone(), bound.bound_at)
 }
 
 /// By what a key is known again without being kept.
@@ -139,32 +153,38 @@ impl Guard {
         opened
     }
 
-    /// Asks Stripe whose key it is, unless that is known.
-    async fn look_at_account(&self, name: &str, account: &Account) -> Result<State, Failed> {
+    /// Asks Stripe whose key it is, unless that is known or it is too soon to ask again.
+    async fn look_at_account(&self, name: &str, account: &Account) -> Result<Option<State>, Failed> {
         let bound = self.bound(STRIPE, name).await?;
         if let Some(why) = bound.as_ref().and_then(another) {
-            return Ok(State::Closed(why.into()));
+            return Ok(Some(State::Closed(why.into())));
+        }
+        if !self.may_ask(STRIPE, name, bound.as_ref()) {
+            return Ok(None);
         }
         let identity = match account.client.account().await {
             Ok(identity) => identity.0,
             // A restricted key may not ask. Then nothing can be compared, and nothing is stopped.
             Err(stripe::Error::Rejected(refusal)) if refusal.status == 403 && bound.is_none() => {
-                return Ok(State::Unguarded);
+                return Ok(Some(State::Unguarded));
             }
             Err(error) => return Err(Failed::Party(error.to_string())),
         };
         let found = Found { identity, kind: mode_name(account.mode).to_owned() };
         self.compare(STRIPE, name, bound, found, &account.key_hash).await.map(|judged| match judged {
-            Ok(bound) => State::Open(bound.identity.as_str().into()),
-            Err(why) => State::Closed(why.into()),
+            Ok(bound) => Some(State::Open(bound.identity.as_str().into())),
+            Err(why) => Some(State::Closed(why.into())),
         })
     }
 
-    /// Asks the org who it is.
-    async fn look_at_org(&self, name: &str, org: &Org) -> Result<State, Failed> {
+    /// Asks the org who it is, unless it is too soon to ask again.
+    async fn look_at_org(&self, name: &str, org: &Org) -> Result<Option<State>, Failed> {
         let bound = self.bound(SALESFORCE, name).await?;
         if let Some(why) = bound.as_ref().and_then(another) {
-            return Ok(State::Closed(why.into()));
+            return Ok(Some(State::Closed(why.into())));
+        }
+        if !self.may_ask(SALESFORCE, name, bound.as_ref()) {
+            return Ok(None);
         }
         let identity = match org.client.identity().await {
             Ok(identity) => identity,
@@ -173,9 +193,20 @@ impl Guard {
         let kind = if identity.is_sandbox { "sandbox" } else { "production" };
         let found = Found { identity: identity.org_id, kind: kind.to_owned() };
         self.compare(SALESFORCE, name, bound, found, "").await.map(|judged| match judged {
-            Ok(bound) => org.state(name, &bound.identity, &bound.kind),
-            Err(why) => State::Closed(why.into()),
+            Ok(bound) => Some(org.state(name, &bound.identity, &bound.kind)),
+            Err(why) => Some(State::Closed(why.into())),
         })
+    }
+
+    /// Whether the party may be asked now: when its wait is over, or something else is said of it than before.
+    fn may_ask(&self, party: &'static str, name: &str, bound: Option<&Binding>) -> bool {
+        let (mut wait, bound) = (self.waiting(party, name), bound.map(said));
+        if wait.said == bound {
+            return wait.ask_ms <= unix_ms(self.clock.now());
+        }
+        wait = Wait { said: bound, ..Wait::default() };
+        self.wait(party, name, wait);
+        true
     }
 
     async fn bound(&self, party: &'static str, name: &str) -> Result<Option<Binding>, Failed> {
@@ -192,7 +223,7 @@ impl Guard {
         found: Found,
         key_hash: &str,
     ) -> Result<Result<Binding, String>, Failed> {
-        let (name, key_hash) = (name.to_owned(), key_hash.to_owned());
+        let (of, name, key_hash) = (name, name.to_owned(), key_hash.to_owned());
         let now_ms = unix_ms(self.clock.now());
         let write = move |conn: &mut Conn| match (judge(bound.as_ref(), &found), bound) {
             (Judged::Same, Some(bound)) => {
@@ -223,15 +254,37 @@ impl Guard {
                 Ok(Ok(bindings::find(conn, party, &name)?.unwrap_or(binding)))
             }
         };
-        Ok(self.store.write(write).await?)
+        let judged = self.store.write(write).await?;
+        if let Ok(bound) = &judged {
+            let said = Some(said(bound));
+            self.wait(party, of, Wait { said, ..self.waiting(party, of) });
+        }
+        Ok(judged)
     }
 
     /// Sets the pass, tells people what they have to know, and says whether traffic may go on now.
-    fn note(&self, party: &'static str, name: &str, pass: &Pass, result: Result<State, Failed>) -> bool {
+    fn note(
+        &self,
+        party: &'static str,
+        name: &str,
+        pass: &Pass,
+        result: Result<Option<State>, Failed>,
+    ) -> bool {
         let now_ms = unix_ms(self.clock.now());
+        let mut wait = self.waiting(party, name);
         match result {
-            Ok(state) => {
-                self.wait(party, name, Wait { failures: 0, until_ms: now_ms + ms(LOOK_AGAIN) });
+            Ok(None) => {
+                wait.look_ms = wait.ask_ms.min(now_ms + ms(LOOK_AGAIN));
+                self.wait(party, name, wait);
+                false
+            }
+            Ok(Some(state)) => {
+                let longer = LOOK_AGAIN.saturating_mul(1 << wait.answers.min(31)).min(BACKOFF.1);
+                wait.look_ms = now_ms + ms(LOOK_AGAIN);
+                wait.ask_ms = now_ms + ms(longer);
+                wait.failures = 0;
+                wait.answers = if matches!(state, State::Open(_)) { 0 } else { wait.answers + 1 };
+                self.wait(party, name, wait);
                 if !pass.set(state.clone()) {
                     return false;
                 }
@@ -254,10 +307,12 @@ impl Guard {
                 }
             }
             Err(error) => {
-                let failures = self.waiting(party, name).failures + 1;
-                let wait = backoff::wait(failures, BACKOFF.0, BACKOFF.1, fastrand::u64(..));
-                let until_ms = now_ms + ms(wait) + 1;
-                self.wait(party, name, Wait { failures, until_ms });
+                let failures = wait.failures + 1;
+                let longer = backoff::wait(failures, BACKOFF.0, BACKOFF.1, fastrand::u64(..));
+                let until_ms = now_ms + ms(longer) + 1;
+                (wait.failures, wait.ask_ms) = (failures, until_ms);
+                wait.look_ms = until_ms.min(now_ms + ms(LOOK_AGAIN));
+                self.wait(party, name, wait);
                 let until = from_unix_ms(until_ms);
                 if failures == 1 {
                     tracing::warn!(%until, "it is not known yet who {party}.{name} is: {error}");
@@ -271,7 +326,7 @@ impl Guard {
 
     fn waiting(&self, party: &'static str, name: &str) -> Wait {
         let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-        waits.get(&(party, name.to_owned())).copied().unwrap_or_default()
+        waits.get(&(party, name.to_owned())).cloned().unwrap_or_default()
     }
 
     fn wait(&self, party: &'static str, name: &str, wait: Wait) {
@@ -280,7 +335,7 @@ impl Guard {
     }
 
     fn is_due(&self, party: &'static str, name: &str) -> bool {
-        self.waiting(party, name).until_ms <= unix_ms(self.clock.now())
+        self.waiting(party, name).look_ms <= unix_ms(self.clock.now())
     }
 }
 

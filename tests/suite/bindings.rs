@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use paybridge::sandbox::stripe::Fault;
 use paybridge::store::bindings;
 
 use crate::bridge::{Bridge, settings};
@@ -15,6 +16,8 @@ each_backend!(
     an_exchanged_key_of_the_same_account_is_no_change,
     test_payments_do_not_go_to_a_production_org,
     ids_of_another_orgs_records_are_not_sent,
+    an_account_that_may_not_be_known_is_asked_for_less_and_less,
+    an_org_of_the_wrong_kind_is_asked_less_and_less_until_a_person_speaks,
 );
 
 const CUSTOMER: &str = "Stripe_Customer__c";
@@ -140,6 +143,37 @@ async fn test_payments_do_not_go_to_a_production_org(bridge: Bridge) {
     assert!(good, "{said}");
     bridge.drain_for(A_MINUTE).await;
     assert!(bridge.org.record(CUSTOMER, &second).is_some(), "a word of a person lets it go on");
+}
+
+async fn an_account_that_may_not_be_known_is_asked_for_less_and_less(bridge: Bridge) {
+    let bridge = Bridge::start_unbound(bridge.backend).await;
+    bridge.stripe.at_random(1, 100, &[Fault::MissingPermission]);
+    bridge.drain_for(A_MINUTE * 20).await;
+    let asked = bridge.stripe.calls().iter().filter(|call| call.path == "/v1/account").count();
+    assert!((5..=10).contains(&asked), "asked {asked} times in twenty minutes");
+    // The key is given the right.
+    bridge.stripe.at_random(1, 0, &[]);
+    bridge.drain_for(A_MINUTE * 6).await;
+    let bound = bridge.store().read(|conn| bindings::find(conn, "stripe", "main")).await.unwrap();
+    assert_eq!(bound.unwrap().identity, ACCOUNT);
+}
+
+async fn an_org_of_the_wrong_kind_is_asked_less_and_less_until_a_person_speaks(mut bridge: Bridge) {
+    paybridge(&bridge, &["bindings", "confirm", "salesforce.main", "--as", "production"]).await;
+    bridge.restart().await;
+    bridge.drain_for(A_MINUTE * 20).await;
+    let asked = bridge.org.calls().iter().filter(|call| call.path.contains("FROM+Organization")).count();
+    assert!((5..=10).contains(&asked), "asked {asked} times in twenty minutes");
+    let customer = bridge.a_customer("Ada").await;
+    bridge.deliver().await;
+    assert!(bridge.org.record(CUSTOMER, &customer).is_none());
+    let (good, said) =
+        paybridge(&bridge, &["bindings", "confirm", "salesforce.main", "--as", "sandbox"]).await;
+    assert!(good, "{said}");
+    // Long before the org would have been asked again.
+    bridge.clock.advance(Duration::from_secs(6));
+    bridge.drain().await;
+    assert!(bridge.org.record(CUSTOMER, &customer).is_some());
 }
 
 async fn ids_of_another_orgs_records_are_not_sent(bridge: Bridge) {
