@@ -31,6 +31,8 @@ pub(super) struct Chosen {
     pub longest_due_ms: Option<i64>,
     /// How many were left behind because a call under way touches them.
     pub behind_calls: usize,
+    /// Records that the call may carry, with those that were chosen.
+    pub limit: usize,
 }
 
 /// A row that cannot be sent before another one.
@@ -52,13 +54,15 @@ enum Place {
 
 /// Chooses up to `limit` records for one call, first come first. A child travels only with its parents or after them, unless
 /// they are in the org already. `busy` says which records calls under way touch; of an object in `probed` at most one
-/// collection travels. Of a record of an object in `notifying` a platform event tells.
+/// collection travels. Of a record of an object in `notifying` a platform event tells. `company` says of rows how many records
+/// a call that carries them may have at most.
 pub(super) fn choose(
     gathered: &Gathered,
     busy: &dyn Fn(&str) -> bool,
     limit: usize,
     probed: &dyn Fn(&str) -> bool,
     notifying: &dyn Fn(&str) -> bool,
+    company: &dyn Fn(i64) -> Option<usize>,
 ) -> Chosen {
     let at = gathered.candidates.iter().enumerate().map(|(at, one)| (one.due.external_id.as_str(), at));
     let mut chooser = Chooser {
@@ -70,16 +74,18 @@ pub(super) fn choose(
         busy,
         probed,
         notifying,
+        company,
         places: vec![Place::Unknown; gathered.candidates.len()],
         room: Room { limit, collections: 0, notices: 0, last: BTreeMap::new() },
         chosen: Chosen::default(),
     };
     for at in 0..gathered.candidates.len() {
-        if chooser.chosen.ids.len() == limit {
+        if chooser.chosen.ids.len() >= chooser.room.limit {
             break;
         }
         chooser.place(at);
     }
+    chooser.chosen.limit = chooser.room.limit;
     chooser.chosen
 }
 
@@ -89,6 +95,7 @@ struct Chooser<'a> {
     busy: &'a dyn Fn(&str) -> bool,
     probed: &'a dyn Fn(&str) -> bool,
     notifying: &'a dyn Fn(&str) -> bool,
+    company: &'a dyn Fn(i64) -> Option<usize>,
     places: Vec<Place>,
     room: Room<'a>,
     chosen: Chosen,
@@ -147,7 +154,10 @@ impl<'a> Chooser<'a> {
         }
         let collections = if (self.probed)(&candidate.due.sobject) { 1 } else { COLLECTIONS };
         let notice = (self.notifying)(&candidate.due.sobject);
-        if self.room.take(&candidate.due.sobject, collections, notice, self.chosen.ids.len()) {
+        let company = (self.company)(candidate.due.id).unwrap_or(usize::MAX);
+        let taken = self.chosen.ids.len();
+        if taken < company && self.room.take(&candidate.due.sobject, collections, notice, taken) {
+            self.room.limit = company.min(self.room.limit);
             self.chosen.ids.push(candidate.due.id);
             let due_ms = candidate.due.due_at;
             let longest = self.chosen.longest_due_ms.get_or_insert(due_ms);
@@ -267,7 +277,7 @@ mod tests {
     }
 
     fn chosen(gathered: &Gathered, busy: &[&str], limit: usize) -> Chosen {
-        choose(gathered, &|id| busy.contains(&id), limit, &|_| false, &|_| false)
+        choose(gathered, &|id| busy.contains(&id), limit, &|_| false, &|_| false, &|_| None)
     }
 
     #[test]
@@ -312,8 +322,30 @@ mod tests {
     fn a_probed_object_fills_one_collection() {
         let many = (0..700).map(|id| candidate(id, CHARGE, &format!("ch_{id}"), &[])).collect();
         let many = gathered(many);
-        assert_eq!(choose(&many, &|_| false, CALL_LIMIT, &|_| true, &|_| false).ids.len(), 200);
+        assert_eq!(choose(&many, &|_| false, CALL_LIMIT, &|_| true, &|_| false, &|_| None).ids.len(), 200);
         assert_eq!(chosen(&many, &[], CALL_LIMIT).ids.len(), 700);
+    }
+
+    #[test]
+    fn a_record_travels_in_no_more_company_than_it_may() {
+        let mut charges: Vec<_> = (0..6).map(|id| candidate(id, CHARGE, &format!("ch_{id}"), &[])).collect();
+        charges.push(candidate(6, CUSTOMER, "cus", &[]));
+        charges.push(candidate(7, CHARGE, "ch_7", &["cus"]));
+        let many = gathered(charges);
+        let chosen = |company: &[(i64, usize)]| {
+            let company = |id| company.iter().find(|(row, _)| *row == id).map(|(_, most)| *most);
+            let Chosen { ids, limit, .. } =
+                choose(&many, &|_| false, CALL_LIMIT, &|_| false, &|_| false, &company);
+            (ids, limit)
+        };
+        assert_eq!(chosen(&[(0, 3)]), (vec![0, 1, 2], 3), "others fill it up");
+        assert_eq!(chosen(&[(0, 1), (1, 1)]), (vec![0], 1));
+        assert_eq!(
+            chosen(&[(2, 1), (7, 1)]),
+            (vec![0, 1, 3, 4, 5, 6], CALL_LIMIT),
+            "another call is for them"
+        );
+        assert_eq!(chosen(&[(3, 5)]), (vec![0, 1, 2, 3, 4], 5));
     }
 
     /// Families as they come: batches of events of one moment, sorted by object and id. As many calls under way as allowed.
@@ -347,7 +379,7 @@ mod tests {
             });
             let mut look = gathered(window);
             let busy = |id: &str| under_way.iter().any(|(_, touched)| touched.contains(id));
-            let ids = choose(&look, &busy, CALL_LIMIT, &|_| false, &|_| false).ids;
+            let ids = choose(&look, &busy, CALL_LIMIT, &|_| false, &|_| false, &|_| None).ids;
             let few = ids.len() < CALL_LIMIT / 2 && !under_way.is_empty();
             if !ids.is_empty() && under_way.len() < 4 && !few {
                 let ids: HashSet<i64> = ids.into_iter().collect();

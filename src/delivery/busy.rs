@@ -39,6 +39,11 @@ impl Busy {
         }
     }
 
+    /// Whether a call whose end we do not hear of may still be under way.
+    pub(super) fn has_unheard(&self) -> bool {
+        !self.unheard.is_empty()
+    }
+
     /// Forgets calls that are over by now.
     pub(super) fn forget(&mut self, now_ms: i64) {
         self.unheard.retain(|_, until| *until > now_ms);

@@ -13,7 +13,8 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::batch::{self, Chosen, Packed};
 use super::busy::Busy;
-use super::gather::{Gathered, Wanted, gather};
+use super::company::Company;
+use super::gather::{Gathered, Parent, Wanted, gather};
 use super::lane::{Cause, Lane, Sign};
 use super::owner;
 use super::record::{Tally, record, settle};
@@ -103,6 +104,7 @@ struct Running {
     calls: HashMap<Id, Head>,
     prepared: Option<Call>,
     busy: Busy,
+    company: Company,
     reach: i64,
     held_until_ms: i64,
 }
@@ -285,6 +287,7 @@ impl Running {
         let now = shared.clock.now();
         let now_ms = unix_ms(now);
         self.busy.forget(now_ms);
+        self.company.forget(now_ms);
         let (limit, epoch, held) = {
             let lane = shared.lane();
             (lane.records(), lane.epoch(), lane.held(now))
@@ -302,7 +305,9 @@ impl Running {
         let gathered = gathered.await?;
         let probed = |sobject: &str| shared.lane().is_probed(sobject);
         let notifying = |sobject: &str| shared.notifying.iter().any(|object| **object == *sobject);
-        let chosen = batch::choose(&gathered, &|id| self.busy.contains(id), limit, &probed, &notifying);
+        let (busy, company) = (|id: &str| self.busy.contains(id), |row| self.company.most(row));
+        let chosen = batch::choose(&gathered, &busy, limit, &probed, &notifying, &company);
+        let limit = chosen.limit;
         let too_little = chosen.ids.len() < limit / 2;
         // What is blocked fills the window: look further the next time.
         let blocked = too_little && chosen.behind_calls > limit / 2 && gathered.cut_off;
@@ -326,7 +331,7 @@ impl Running {
         let put_off = !waits.is_empty();
         let call_id = uuid::Uuid::now_v7().to_string();
         let leased_until_ms = unix_ms(now + shared.config.lease);
-        let idle = self.calls.is_empty() && self.prepared.is_none();
+        let idle = self.calls.is_empty() && self.prepared.is_none() && !self.busy.has_unheard();
         // Never the same twice, so that letting go of one turn does not end a later one.
         self.held_until_ms = unix_ms(now + HOLD).max(self.held_until_ms + 1);
         let (in_tx, lease, held_until_ms) = (Arc::clone(shared), call_id.clone(), self.held_until_ms);
@@ -358,10 +363,7 @@ impl Running {
             Taken::Theirs => return Ok(Composed::Nothing(Next::Idle)),
             Taken::Over(travelling) => {
                 for (id, parents, until_ms) in travelling {
-                    let parents: Vec<super::gather::Parent> =
-                        serde_json::from_str(&parents).unwrap_or_default();
-                    let touched = parents.into_iter().map(|parent| parent.id).chain([id]);
-                    self.busy.add_unheard(touched, until_ms);
+                    self.busy.add_unheard(touched(id, &parents), until_ms);
                 }
                 return Ok(Composed::Again);
             }
@@ -393,7 +395,10 @@ impl Running {
         let Call { mut head, collections } = call;
         head.sent_at = Some(Instant::now());
         let sender = Arc::clone(shared);
-        let single_records = shared.lane().is_at_single_records();
+        let mut rows = collections.iter().flatten();
+        let lonely =
+            rows.next().is_some_and(|row| self.company.most(row.id) == Some(1)) && rows.next().is_none();
+        let single_records = lonely || shared.lane().is_at_single_records();
         let task = self.tasks.spawn(async move {
             crash::at("records_leased");
             let patience = sender.config.lease / 4;
@@ -440,11 +445,17 @@ impl Running {
         head.probed.iter().for_each(|object| lane.probe_failed(object, now));
     }
 
-    fn record(&mut self, shared: &Arc<Shared>, mut head: Head, sent: Sent) {
+    fn record(&mut self, shared: &Arc<Shared>, mut head: Head, mut sent: Sent) {
         let now = shared.clock.now();
         let took = head.sent_at.take().map_or(Duration::ZERO, |sent_at| sent_at.elapsed());
-        let Sent { judged, unsent, error } = sent;
-        let settled = settle(judged, unsent, &shared.config, now, || fastrand::u64(..));
+        let (error, now_ms) = (sent.error.take(), unix_ms(now));
+        let silences = sent.silent.as_ref().map_or(0, |(row, _)| self.company.silent(row.id, now_ms));
+        self.company.answered(sent.judged.iter().map(|(row, _)| row.id));
+        self.company.unheard(&sent.unheard.iter().map(|row| row.id).collect::<Vec<_>>(), now_ms);
+        for row in sent.unheard.iter().chain(sent.silent.as_ref().map(|(row, _)| row)) {
+            self.busy.add_unheard(touched(row.external_id.clone(), &row.parents), head.leased_until_ms);
+        }
+        let settled = settle(sent, silences, &shared.config, now, || fastrand::u64(..));
         let tally = settled.tally(now);
         tracing::info!(
             org = shared.org,
@@ -453,6 +464,7 @@ impl Running {
             retried = tally.retried + tally.waiting_for_parent,
             dead = tally.dead,
             released = tally.released,
+            unheard = tally.unheard,
             duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             outcome = error.as_ref().map_or("answered".to_owned(), Error::outline),
             "delivery attempted"
@@ -473,7 +485,8 @@ impl Running {
             unknown.for_each(|object| lane.probe_failed(object, now));
             lane.take_signs()
         };
-        let last = self.calls.is_empty() && self.prepared.is_none();
+        // Who takes the lane from us later, because nobody let go of it, reads what may still be under way.
+        let last = self.calls.is_empty() && self.prepared.is_none() && !self.busy.has_unheard();
         let (writer, counting) = (Arc::clone(shared), Arc::clone(shared));
         let (lease, taken_ms, held_until_ms) = (head.id.clone(), head.taken_ms, self.held_until_ms);
         let task = self.tasks.spawn(async move {
@@ -547,6 +560,12 @@ fn as_chosen(
     Ok((rows, touched.into_iter().collect()))
 }
 
+/// The records that a call with this one touches because of it.
+fn touched(external_id: String, parents: &str) -> impl Iterator<Item = String> {
+    let parents: Vec<Parent> = serde_json::from_str(parents).unwrap_or_default();
+    parents.into_iter().map(|parent| parent.id).chain([external_id])
+}
+
 impl Shared {
     fn lane(&self) -> MutexGuard<'_, Lane> {
         self.lane.lock().unwrap_or_else(PoisonError::into_inner)
@@ -611,7 +630,7 @@ fn cause(error: Option<&Error>) -> Option<Cause> {
         Error::RateLimited { retry_after, .. } => *retry_after,
         _ => None,
     };
-    let may_be_ours = matches!(error, Error::Unreachable(_) | Error::Unreadable(_));
+    let may_be_ours = matches!(error, Error::Unreachable(_) | Error::Unheard(_) | Error::Unreadable(_));
     let (reason, needs_person) = (error.to_string(), !error.is_retryable());
     Some(Cause { reason, needs_person, may_be_ours, retry_after })
 }

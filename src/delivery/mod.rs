@@ -6,6 +6,7 @@ pub mod deliver;
 
 mod batch;
 mod busy;
+mod company;
 mod gather;
 mod lane;
 mod notice;

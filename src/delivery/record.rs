@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::gather::Parent;
 use super::lane::Cause;
-use super::send::Judged;
+use super::send::{NO_ANSWER, Sent};
 use super::verdict::{Verdict, judge};
 use crate::backoff;
 use crate::clock::unix_ms;
@@ -18,6 +18,9 @@ use crate::store::fetches::{self, Wanted};
 use crate::store::outbox::{self, Arrived, Leased};
 use crate::store::{self, Conn};
 
+/// A record that travels alone gets no answer so often before it is given up.
+const SILENCES: u32 = 3;
+
 /// What becomes of each row of a call, and what it says about others.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
@@ -26,6 +29,8 @@ pub(super) struct Settled {
     failed: Vec<Failed>,
     /// Given back untried.
     released: Vec<Leased>,
+    /// Left alone until their lease ends: the org may still be working on them.
+    unheard: Vec<Leased>,
     /// Objects of which a record arrived.
     pub works: BTreeSet<String>,
     /// Objects that are not set up, and why.
@@ -57,6 +62,8 @@ enum Fate {
     TellLater {
         due_ms: i64,
     },
+    /// Again when its lease has ended.
+    Silent,
     Dead,
 }
 
@@ -69,6 +76,7 @@ pub(super) struct Tally {
     pub waiting_for_parent: usize,
     pub dead: usize,
     pub released: usize,
+    pub unheard: usize,
 }
 
 impl Settled {
@@ -86,23 +94,29 @@ impl Settled {
         let ended = |wanted: fn(&Fate) -> bool| self.failed.iter().filter(|one| wanted(&one.fate)).count();
         Tally {
             delays: self.arrived.iter().map(delay).collect(),
-            retried: ended(|fate| matches!(fate, Fate::Retry { .. } | Fate::TellLater { .. })),
+            retried: ended(|fate| matches!(fate, Fate::Retry { .. } | Fate::TellLater { .. } | Fate::Silent)),
             waiting_for_parent: ended(|fate| matches!(fate, Fate::Wait { .. })),
             dead: ended(|fate| matches!(fate, Fate::Dead)),
             released: self.released.len(),
+            unheard: self.unheard.len(),
         }
     }
 }
 
-/// Decides what becomes of each row. `unsent` are those of which nothing is known.
+/// Decides what becomes of each row. One that travelled alone was not heard of so often in a row (`silences`).
 pub(super) fn settle(
-    judged: Vec<Judged>,
-    unsent: Vec<Leased>,
+    sent: Sent,
+    silences: u32,
     config: &DeliveryConfig,
     now: OffsetDateTime,
     mut random: impl FnMut() -> u64,
 ) -> Settled {
-    let mut settled = Settled { released: unsent, ..Settled::default() };
+    let Sent { judged, unsent, unheard, silent, error: _ } = sent;
+    let mut settled = Settled { released: unsent, unheard, ..Settled::default() };
+    settled.failed.extend(silent.map(|(row, message)| {
+        let fate = if silences < SILENCES { Fate::Silent } else { Fate::Dead };
+        Failed { row, code: NO_ANSWER.to_owned(), message, fate }
+    }));
     let accepted = judged.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Accepted { .. }));
     settled.works = accepted.map(|(row, _)| row.sobject.clone()).collect();
     for (row, outcome) in judged {
@@ -198,7 +212,7 @@ pub(super) fn record(
 ) -> store::Result<bool> {
     let now_ms = unix_ms(now);
     let failed = settled.failed.iter().map(|failed| &failed.row);
-    let rows = settled.arrived.iter().chain(failed).chain(&settled.released);
+    let rows = settled.arrived.iter().chain(failed).chain(&settled.released).chain(&settled.unheard);
     outbox::lock(conn, &rows.map(|row| row.id).collect::<Vec<_>>())?;
     for failed in &settled.failed {
         record_failure(conn, lease, failed, now_ms)?;
@@ -208,6 +222,7 @@ pub(super) fn record(
     let due_ms = settled.released.iter().map(|row| row.due_at).min().unwrap_or(now_ms);
     let released: Vec<i64> = settled.released.iter().map(|row| row.id).collect();
     outbox::release(conn, lease, &released, due_ms)?;
+    outbox::unheard(conn, lease, &settled.unheard.iter().map(|row| row.id).collect::<Vec<_>>())?;
     let wanted = missing_parents(conn, org, &settled.failed, taken_ms, now_ms)?;
     fetches::request(conn, &wanted, now_ms)?;
     Ok(!wanted.is_empty())
@@ -223,6 +238,10 @@ fn record_failure(conn: &mut Conn, lease: &str, failed: &Failed, now_ms: i64) ->
         }
         Fate::TellLater { due_ms } => {
             outbox::retry_at(conn, lease, row.id, due_ms, false, None, &reason)?;
+            Ended::Retry
+        }
+        Fate::Silent => {
+            outbox::silent(conn, lease, row.id, &reason)?;
             Ended::Retry
         }
         Fate::Wait { due_ms, since_ms } => {

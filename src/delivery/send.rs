@@ -8,6 +8,9 @@ use super::verdict::{Verdict, judge};
 use crate::salesforce::{Budget, Client, Collection, Error, Outcome, Record, Upserted};
 use crate::store::outbox::Leased;
 
+/// Ours: the org answers, but not to this record.
+pub(super) const NO_ANSWER: &str = "NO_ANSWER";
+
 /// A row with what became of it.
 pub(super) type Judged = (Leased, Outcome);
 
@@ -18,15 +21,19 @@ pub(super) type Collections = Vec<Vec<Leased>>;
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     pub judged: Vec<Judged>,
-    /// Of these nothing is known; they are sent another time.
+    /// These did not leave, or what became of them was not said; they are sent another time.
     pub unsent: Vec<Leased>,
+    /// The records of one request that left and was not heard of: the org may still be working on them.
+    pub unheard: Vec<Leased>,
+    /// The record of a request that carried it alone and was not heard of although the org answers, and why.
+    pub silent: Option<(Leased, String)>,
     /// Why the rest was not sent, if that concerns more than its records.
     pub error: Option<Error>,
 }
 
 /// Sends what fits into one call. A request or a collection that is refused as a whole is split until the culprit is alone, or
 /// until `patience` is over or the day's requests are used up: the rest is sent another time. `single_records` says that calls
-/// carry one record because larger ones failed.
+/// carry one record because larger ones failed. After a request that is not heard of none leaves.
 pub(super) async fn send(
     client: &Client,
     collections: Collections,
@@ -71,11 +78,18 @@ pub(super) async fn send(
             }
             Err(error) if single_records && is_the_records_fault(client, &call, &error).await => {
                 let message = format!("the org answers, but not when this record is sent: {error}");
-                let row = call.into_iter().flatten();
-                sent.judged.extend(row.map(|row| (row, refused(0, "NO_ANSWER", &message))));
+                let mut row = call.into_iter().flatten();
+                if matches!(error, Error::Unheard(_)) {
+                    sent.silent = row.next().map(|row| (row, message));
+                    sent.unsent.extend(stack.drain(..).flatten().flatten());
+                } else {
+                    sent.judged.extend(row.map(|row| (row, refused(0, NO_ANSWER, &message))));
+                }
             }
             Err(error) => {
-                sent.unsent.extend(call.into_iter().flatten());
+                let lost =
+                    if matches!(error, Error::Unheard(_)) { &mut sent.unheard } else { &mut sent.unsent };
+                lost.extend(call.into_iter().flatten());
                 sent.unsent.extend(stack.drain(..).flatten().flatten());
                 sent.error = Some(error);
             }
@@ -87,7 +101,7 @@ pub(super) async fn send(
 /// Whether a call of one record failed although the org is there.
 async fn is_the_records_fault(client: &Client, call: &[Vec<Leased>], error: &Error) -> bool {
     call.iter().map(Vec::len).sum::<usize>() == 1
-        && matches!(error, Error::Unreachable(_) | Error::Unreadable(_))
+        && matches!(error, Error::Unreachable(_) | Error::Unheard(_) | Error::Unreadable(_))
         && client.check_limits().await.is_ok()
 }
 

@@ -167,7 +167,8 @@ impl Client {
 
     /// Upserts up to five collections in one call, in their order. Gives what became of each, in the same order.
     ///
-    /// Repeating a call does no harm. Errors: the call as a whole failed; no outcome is known.
+    /// Repeating a call does no harm once it is over. Errors: the call as a whole failed; no outcome is known, and after
+    /// [`Error::Unheard`] it may go on.
     /// Source: REST API Developer Guide, "Composite" (at most 5 collections) and "Upsert Records Using sObject
     /// Collections" (at most 200 records, results in request order).
     pub async fn upsert(&self, collections: &[Collection<'_>]) -> Result<Vec<Upserted>, Error> {
@@ -311,7 +312,11 @@ impl Client {
         if let Some(body) = body {
             request = request.header("Content-Type", "application/json; charset=UTF-8").body(body);
         }
-        let answer = request.send().await?;
+        let answer = match request.send().await {
+            // What only reads is not waited for.
+            Err(error) if path == COMPOSITE => return Err(Error::of_sending(error)),
+            answer => answer?,
+        };
         let told = answer.headers().get("Sforce-Limit-Info").and_then(|value| value.to_str().ok());
         if let Some(budget) = self.budget.answered(number, told) {
             self.metrics.note_budget(budget);

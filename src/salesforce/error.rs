@@ -37,9 +37,13 @@ pub enum Error {
         /// Salesforce's text.
         message: String,
     },
-    /// No answer, or an answer that says the org is not there now. What was sent may have been carried out.
+    /// Nobody was there, or an answer says that the org is not there now. What was sent may have been carried out; it is not
+    /// any more.
     #[error("Salesforce cannot be reached: {0}")]
     Unreachable(String),
+    /// Records left and no answer came: the org may still be working on them.
+    #[error("Salesforce did not answer: {0}")]
+    Unheard(String),
     /// Nothing is sent: another org answers than the one that is bound, or of the wrong kind, or it is not known which.
     #[error("nothing is sent to Salesforce: {0}")]
     Stopped(String),
@@ -56,6 +60,7 @@ impl Error {
             Self::Exhausted { .. }
                 | Self::RateLimited { .. }
                 | Self::Unreachable(_)
+                | Self::Unheard(_)
                 | Self::Unreadable(_)
                 | Self::Stopped(_)
         )
@@ -81,6 +86,7 @@ impl Error {
             Self::RateLimited { .. } => "rate_limited",
             Self::LoggedOut { .. } => "logged_out",
             Self::Unreachable(_) => "unreachable",
+            Self::Unheard(_) => "unheard",
             Self::Unreadable(_) => "unreadable",
             Self::Stopped(_) => "stopped",
         }
@@ -89,15 +95,55 @@ impl Error {
 
 impl From<reqwest::Error> for Error {
     fn from(error: reqwest::Error) -> Self {
-        // The URL of a token request or an instance is nobody's business in a log.
-        let error = error.without_url();
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(inner) = cause {
-            text.push_str(": ");
-            text.push_str(&inner.to_string());
-            cause = inner.source();
-        }
-        Self::Unreachable(text)
+        Self::Unreachable(text(error))
+    }
+}
+
+impl Error {
+    /// Why records that were to be sent got no answer.
+    pub(super) fn of_sending(error: reqwest::Error) -> Self {
+        let left = !error.is_connect() && !error.is_builder();
+        if left { Self::Unheard(text(error)) } else { error.into() }
+    }
+}
+
+fn text(error: reqwest::Error) -> String {
+    // The URL of a token request or an instance is nobody's business in a log.
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_left_may_be_worked_on_and_what_did_not_leave_is_not() {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/secret", listener.local_addr().unwrap());
+        std::thread::spawn(move || drop(listener.accept().unwrap()));
+        let hung_up = Error::of_sending(http.post(&address).body("{}").send().await.unwrap_err());
+        assert!(matches!(hung_up, Error::Unheard(_)), "{hung_up:?}");
+        // Nobody listens any more.
+        let refused = loop {
+            match Error::of_sending(http.post(&address).body("{}").send().await.unwrap_err()) {
+                Error::Unheard(_) => {}
+                other => break other,
+            }
+        };
+        assert!(matches!(refused, Error::Unreachable(_)), "{refused:?}");
+        let nowhere = Error::of_sending(http.post("no address").send().await.unwrap_err());
+        assert!(matches!(nowhere, Error::Unreachable(_)), "{nowhere:?}");
+        assert!(!format!("{hung_up} {refused}").contains("secret"));
     }
 }

@@ -18,6 +18,8 @@ each_backend!(
     after_a_reading_that_failed_delivery_looks_near_again,
     two_processes_do_not_meet_on_the_same_records,
     calls_of_a_process_that_died_are_respected_until_their_lease_ends,
+    records_of_a_call_that_was_not_heard_of_are_left_alone_until_its_lease_ends,
+    a_record_that_calls_hang_on_is_found_while_others_keep_coming,
     locked_records_are_tried_again_in_smaller_calls,
     an_object_that_is_not_set_up_holds_only_its_own_records,
     a_record_without_access_gets_its_tries_while_others_arrive,
@@ -204,6 +206,62 @@ async fn calls_of_a_process_that_died_are_respected_until_their_lease_ends(bridg
     bridge.clock.advance(Duration::from_secs(180));
     bridge.drain().await;
     assert_eq!(bridge.counts().await.done, 4);
+}
+
+async fn records_of_a_call_that_was_not_heard_of_are_left_alone_until_its_lease_ends(bridge: Bridge) {
+    let second = bridge.second_process().await;
+    bridge.merge(families(1, 1)).await;
+    // It is carried out, and nobody hears of it.
+    bridge.org.fail_next(1, Fault::DropConnection);
+    bridge.drain().await;
+    let row = bridge.row(CHARGE, "ch_00000_00000").await;
+    assert_eq!((row.state.as_str(), row.attempts), ("leased", 0), "{row:?}");
+    let (news, elsewhere) = (families(1, 2), state_of(CUSTOMER, "cus_elsewhere", "{}", &[]));
+    let news = news.into_iter().map(|mut state| {
+        state.position.created = 2;
+        state
+    });
+    bridge.merge(news.chain([elsewhere]).collect()).await;
+    for _ in 0..5 {
+        bridge.clock.advance(Duration::from_secs(30));
+        second.drain().await;
+        bridge.drain().await;
+    }
+    let writes = |id| bridge.org.writes(CHARGE, id);
+    assert!(bridge.org.record(CUSTOMER, "cus_elsewhere").is_some(), "others go on");
+    assert_eq!(
+        (writes("ch_00000_00000"), writes("ch_00000_00001")),
+        (1, 0),
+        "the org may be at work on its parent"
+    );
+    bridge.drain_for(Duration::from_secs(60)).await;
+    second.drain().await;
+    assert_eq!((writes("ch_00000_00000"), writes("ch_00000_00001")), (2, 1));
+    assert_eq!(bridge.counts().await.done, 4);
+    second.stop().await;
+}
+
+async fn a_record_that_calls_hang_on_is_found_while_others_keep_coming(mut bridge: Bridge) {
+    bridge.expect_dead_letters();
+    bridge.org.be_silent_on("cus_00013");
+    bridge.merge(families(64, 0)).await;
+    bridge.drain().await;
+    for other in 0..120 {
+        bridge.clock.advance(Duration::from_secs(20));
+        bridge.merge(vec![state_of(CUSTOMER, &format!("cus_other_{other}"), "{}", &[])]).await;
+        bridge.drain().await;
+    }
+    let row = bridge.row(CUSTOMER, "cus_00013").await;
+    let tried: Vec<_> = bridge.attempts(row.id).await.into_iter().map(|a| (a.outcome, a.code)).collect();
+    let expected = ["dead", "retry", "retry"].map(|outcome| (outcome.to_owned(), "NO_ANSWER".to_owned()));
+    assert_eq!((row.state.as_str(), tried), ("dead", expected.to_vec()));
+    let neighbour = bridge.row(CUSTOMER, "cus_00012").await;
+    assert!(bridge.attempts(neighbour.id).await.is_empty(), "it is not its fault");
+    bridge.drain_for(Duration::from_secs(300)).await;
+    let counts = bridge.counts().await;
+    assert_eq!((counts.done, counts.dead), (63 + 120, 1));
+    let hung = bridge.org.calls().into_iter().filter(|call| call.status == 0).count();
+    assert_eq!(hung, 6 + 3, "of 64, 32, 16, 8, 4, 2 records; then three alone");
 }
 
 async fn locked_records_are_tried_again_in_smaller_calls(bridge: Bridge) {

@@ -179,7 +179,8 @@ async fn every_passing_fault_is_survived(bridge: Bridge) {
         let paid = bridge.a_payment("4900", "usd").await;
         bridge.org.fail_next(2, fault);
         bridge.deliver().await;
-        bridge.drain_for(Duration::from_secs(120)).await;
+        // Twice a call that was not heard of.
+        bridge.drain_for(Duration::from_secs(400)).await;
         assert_eq!(
             bridge.field(INTENT, &paid.intent, "Status__c").as_deref(),
             Some("Completed"),

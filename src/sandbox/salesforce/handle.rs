@@ -248,14 +248,19 @@ impl Salesforce {
 
     /// Answers 500 to every call that carries this external id, until it is pardoned.
     pub fn break_on(&self, external_id: &str) {
-        self.org.state().breaking.push(external_id.to_owned());
+        self.org.state().breaking.push((external_id.to_owned(), Fault::ServerError));
     }
 
-    /// Takes back [`Salesforce::reject_records`] and [`Salesforce::break_on`].
+    /// Gives no answer to a call that carries this external id, until it is pardoned; the call is not carried out.
+    pub fn be_silent_on(&self, external_id: &str) {
+        self.org.state().breaking.push((external_id.to_owned(), Fault::RefuseConnection));
+    }
+
+    /// Takes back [`Salesforce::reject_records`], [`Salesforce::break_on`] and [`Salesforce::be_silent_on`].
     pub fn pardon(&self, external_id: &str) {
         let mut state = self.org.state();
         state.refused.remove(external_id);
-        state.breaking.retain(|id| id != external_id);
+        state.breaking.retain(|(id, _)| id != external_id);
     }
 
     fn object(&self, name: &str) -> (usize, &Object) {

@@ -52,8 +52,8 @@ pub(super) struct State {
     pub refused: HashMap<String, (String, String)>,
     /// Code and message for all writes to an object, as when something about it is not set up.
     pub unfit: HashMap<String, (String, String)>,
-    /// External ids that no call may carry: it fails as a whole, as one does whose trigger breaks the request.
-    pub breaking: Vec<String>,
+    /// External ids that no call may carry: it shows this fault, as one does whose trigger breaks the request.
+    pub breaking: Vec<(String, Fault)>,
     /// What is left of queries that had more records than one answer carries.
     pub cursors: HashMap<u64, (usize, Vec<Json>)>,
     /// Calls that count, by the hour in which they came.

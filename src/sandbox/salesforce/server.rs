@@ -128,10 +128,11 @@ async fn data(org: web::Data<Org>, request: HttpRequest, body: web::Bytes) -> Ht
         log(&org, &request, status, Did::default());
         return respond(status, body);
     }
-    let breaks =
-        |id: &String| String::from_utf8_lossy(&body).contains(&format!("\"Stripe_Id__c\":\"{id}\",\""));
-    let fault =
-        if org.state().breaking.iter().any(breaks) { Some(Fault::ServerError) } else { org.faults.take() };
+    let breaks = |(id, _): &&(String, Fault)| {
+        String::from_utf8_lossy(&body).contains(&format!("\"Stripe_Id__c\":\"{id}\",\""))
+    };
+    let breaking = org.state().breaking.iter().find(breaks).map(|(_, fault)| *fault);
+    let fault = breaking.or_else(|| org.faults.take());
     if fault == Some(Fault::Hang) {
         log(&org, &request, 0, Did::default());
         return std::future::pending().await;
