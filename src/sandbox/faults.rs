@@ -13,6 +13,8 @@ pub struct Faults<F> {
 #[derive(Debug)]
 struct State<F> {
     next: VecDeque<F>,
+    /// No call shows a fault before one that this is true of.
+    begin_at: Option<fn(&str) -> bool>,
     by_chance: Option<Chance<F>>,
     outage: bool,
     latency: Duration,
@@ -29,7 +31,13 @@ struct Chance<F> {
 impl<F: Clone> Faults<F> {
     /// No faults.
     pub fn none() -> Self {
-        let state = State { next: VecDeque::new(), by_chance: None, outage: false, latency: Duration::ZERO };
+        let state = State {
+            next: VecDeque::new(),
+            begin_at: None,
+            by_chance: None,
+            outage: false,
+            latency: Duration::ZERO,
+        };
         Self { state: Mutex::new(state) }
     }
 
@@ -45,9 +53,35 @@ impl<F: Clone> Faults<F> {
         self.lock().by_chance = Some(Chance { random, percent, faults });
     }
 
-    /// Takes the fault of this call: one that was asked for, or one that comes by chance.
-    pub fn take(&self) -> Option<F> {
+    /// From now on every call fails with `fault`.
+    pub fn fail_all(&self, fault: F) {
+        self.at_random(0, 100, vec![fault]);
+    }
+
+    /// Faults that were asked for wait until a call comes that `begins` is true of: method and path, `GET /v1/account`.
+    pub fn begin_at(&self, begins: fn(&str) -> bool) {
+        self.lock().begin_at = Some(begins);
+    }
+
+    /// Forgets what was asked for, also what comes by chance. Outage and latency stay.
+    pub fn forget(&self) {
         let mut state = self.lock();
+        state.next.clear();
+        (state.begin_at, state.by_chance) = (None, None);
+    }
+
+    /// How many faults were asked for that no call has shown yet.
+    pub fn waiting(&self) -> usize {
+        self.lock().next.len()
+    }
+
+    /// Takes the fault of this call, method and path: one that was asked for, or one that comes by chance.
+    pub fn take(&self, call: &str) -> Option<F> {
+        let mut state = self.lock();
+        if state.begin_at.is_some_and(|begins| !begins(call)) {
+            return None;
+        }
+        state.begin_at = None;
         if let Some(fault) = state.next.pop_front() {
             return Some(fault);
         }
@@ -89,7 +123,7 @@ mod tests {
         let shown = |seed| {
             let faults = Faults::none();
             faults.at_random(seed, 5, vec!['a', 'b', 'c']);
-            (0..10_000).map(|_| faults.take()).collect::<Vec<_>>()
+            (0..10_000).map(|_| faults.take("")).collect::<Vec<_>>()
         };
         for fault in ['a', 'b', 'c'] {
             let times = shown(1).into_iter().filter(|shown| *shown == Some(fault)).count();
@@ -99,6 +133,21 @@ mod tests {
         assert_ne!(shown(1), shown(2));
         let faults = Faults::none();
         faults.at_random(1, 0, vec!['a']);
-        assert!((0..100).all(|_| faults.take().is_none()));
+        assert!((0..100).all(|_| faults.take("").is_none()));
+    }
+
+    #[test]
+    fn a_fault_begins_with_the_call_it_waits_for_and_is_forgotten() {
+        let faults = Faults::none();
+        faults.fail_next(1, 'a');
+        faults.begin_at(|call| call == "GET /there");
+        assert_eq!((faults.take("GET /here"), faults.waiting()), (None, 1));
+        assert_eq!((faults.take("GET /there"), faults.waiting()), (Some('a'), 0));
+        faults.fail_all('b');
+        faults.begin_at(|call| call == "GET /there");
+        let shown = ["GET /here", "GET /there", "GET /here"].map(|call| faults.take(call));
+        assert_eq!(shown, [None, Some('b'), Some('b')]);
+        faults.forget();
+        assert_eq!(faults.take("GET /there"), None);
     }
 }

@@ -78,6 +78,33 @@ impl Fault {
         }
     }
 
+    /// Whether a sign-in can meet it: those that come from the way to the org or from its sessions can, those that are about
+    /// data cannot.
+    pub fn can_meet_sign_in(self) -> bool {
+        match self {
+            Self::ServerUnavailable
+            | Self::ServerError
+            | Self::TooManyRequests
+            | Self::SessionExpired
+            | Self::HtmlErrorPage
+            | Self::Hang
+            | Self::DropConnection
+            | Self::RefuseConnection
+            | Self::MalformedAnswer
+            | Self::InvalidGrant
+            | Self::SignInUnavailable => true,
+            Self::RequestLimitExceeded
+            | Self::ConcurrentLimitExceeded
+            | Self::RecordLocked
+            | Self::MalformedRequest => false,
+        }
+    }
+
+    /// Whether a data call can meet it.
+    pub fn can_meet_data(self) -> bool {
+        !self.concerns_sign_in()
+    }
+
     /// Whether it waits for a sign-in rather than for a data call.
     pub(super) fn concerns_sign_in(self) -> bool {
         matches!(self, Self::InvalidGrant | Self::SignInUnavailable)

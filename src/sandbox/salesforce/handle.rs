@@ -182,6 +182,49 @@ impl Salesforce {
         self.org.faults.at_random(seed, percent, data);
     }
 
+    /// The next `count` sign-ins show `fault`, also one that otherwise waits for data calls.
+    ///
+    /// # Panics
+    /// When no sign-in can meet it.
+    pub fn fail_next_sign_in(&self, count: usize, fault: Fault) {
+        assert!(fault.can_meet_sign_in(), "no sign-in meets {}", fault.name());
+        self.org.sign_in_faults.fail_next(count, fault);
+    }
+
+    /// From now on every sign-in shows `fault`.
+    ///
+    /// # Panics
+    /// When no sign-in can meet it.
+    pub fn fail_all_sign_ins(&self, fault: Fault) {
+        assert!(fault.can_meet_sign_in(), "no sign-in meets {}", fault.name());
+        self.org.sign_in_faults.fail_all(fault);
+    }
+
+    /// From now on every data call shows `fault`.
+    ///
+    /// # Panics
+    /// When no data call can meet it.
+    pub fn fail_all(&self, fault: Fault) {
+        assert!(fault.can_meet_data(), "no data call meets {}", fault.name());
+        self.org.faults.fail_all(fault);
+    }
+
+    /// Faults of data calls that were asked for wait until one comes that `begins` is true of: `GET /services/data/…`.
+    pub fn begin_faults_at(&self, begins: fn(&str) -> bool) {
+        self.org.faults.begin_at(begins);
+    }
+
+    /// Forgets the faults that were asked for, also those that come by chance. An outage goes on.
+    pub fn forget_faults(&self) {
+        self.org.faults.forget();
+        self.org.sign_in_faults.forget();
+    }
+
+    /// How many faults were asked for that no call has shown yet.
+    pub fn faults_waiting(&self) -> usize {
+        self.org.faults.waiting() + self.org.sign_in_faults.waiting()
+    }
+
     /// Switches an outage on or off: every call, also to sign in, is answered 503 while it lasts.
     pub fn set_outage(&self, on: bool) {
         self.org.faults.set_outage(on);

@@ -106,20 +106,50 @@ impl MessageBody for Chunked {
 }
 
 async fn sign_in(org: web::Data<Org>, request: HttpRequest, form: web::Bytes) -> HttpResponse {
-    let (status, body) = if org.faults.outage() {
+    if org.faults.outage() {
         let Answer { status, body, .. } = unavailable().into();
-        (status, body)
-    } else {
-        tokio::time::sleep(org.faults.latency()).await;
-        let (status, body) = match org.sign_in_faults.take() {
-            Some(Fault::SignInUnavailable) => (503, unavailable().body()),
-            Some(_) => login::invalid_grant(),
-            None => login::answer(&org, &form),
-        };
-        (status, Some(body))
+        log(&org, &request, status, Did::default());
+        return respond(status, body);
+    }
+    tokio::time::sleep(org.faults.latency()).await;
+    let fault = org.sign_in_faults.take(&name_of(&request));
+    sign_in_with(&org, &request, &form, fault).await
+}
+
+async fn sign_in_with(org: &Org, request: &HttpRequest, form: &[u8], fault: Option<Fault>) -> HttpResponse {
+    let refused = match fault {
+        Some(Fault::SignInUnavailable) => Some(unavailable()),
+        fault => fault.and_then(refusal),
     };
-    log(&org, &request, status, Did::default());
-    respond(status, body)
+    let (status, body) = match (fault, refused) {
+        (Some(Fault::Hang | Fault::RefuseConnection), _) => (0, None),
+        (Some(Fault::InvalidGrant), _) => {
+            let (status, body) = login::invalid_grant();
+            (status, Some(body))
+        }
+        (_, Some(refused)) => (refused.status, Some(refused.body())),
+        (_, None) => {
+            let (status, body) = login::answer(org, form);
+            (status, Some(body))
+        }
+    };
+    log(org, request, if fault == Some(Fault::DropConnection) { 0 } else { status }, Did::default());
+    match fault {
+        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::DropConnection | Fault::RefuseConnection) => cut(),
+        Some(Fault::HtmlErrorPage) => html_error(),
+        Some(Fault::MalformedAnswer) => respond(status, body).map_body(|_, body| halved(body)),
+        Some(Fault::TooManyRequests) => {
+            let mut response = HttpResponse::build(status_code(status));
+            response.insert_header((RETRY_AFTER, "2"));
+            finish(response, body)
+        }
+        Some(Fault::SessionExpired) => {
+            org.state().sessions.end();
+            respond(status, body)
+        }
+        _ => respond(status, body),
+    }
 }
 
 async fn data(org: web::Data<Org>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
@@ -132,14 +162,14 @@ async fn data(org: web::Data<Org>, request: HttpRequest, body: web::Bytes) -> Ht
         String::from_utf8_lossy(&body).contains(&format!("\"Stripe_Id__c\":\"{id}\",\""))
     };
     let breaking = org.state().breaking.iter().find(breaks).map(|(_, fault)| *fault);
-    let fault = breaking.or_else(|| org.faults.take());
+    let fault = breaking.or_else(|| org.faults.take(&name_of(&request)));
     if fault == Some(Fault::Hang) {
         log(&org, &request, 0, Did::default());
         return std::future::pending().await;
     }
     if fault == Some(Fault::RefuseConnection) {
         log(&org, &request, 0, Did::default());
-        return HttpResponse::new(StatusCode::OK).set_body(Cut).map_into_boxed_body();
+        return cut();
     }
     let under_way = org.begin();
     let (answer, held, did) = carry_out(&org, &request, &body, fault);
@@ -147,11 +177,11 @@ async fn data(org: web::Data<Org>, request: HttpRequest, body: web::Bytes) -> Ht
     drop((held, under_way));
     if fault == Some(Fault::DropConnection) {
         log(&org, &request, 0, did);
-        return HttpResponse::new(StatusCode::OK).set_body(Cut).map_into_boxed_body();
+        return cut();
     }
     log(&org, &request, answer.status, did);
     if fault == Some(Fault::HtmlErrorPage) {
-        return HttpResponse::BadGateway().content_type("text/html; charset=UTF-8").body(HTML_ERROR);
+        return html_error();
     }
     let mut response = HttpResponse::build(status_code(answer.status));
     if !is_versions(&request) {
@@ -272,6 +302,19 @@ fn log(org: &Org, request: &HttpRequest, status: u16, did: Did) {
         collections: did.collections,
         status,
     });
+}
+
+/// Method and address, by which faults are asked for.
+fn name_of(request: &HttpRequest) -> String {
+    format!("{} {}", request.method(), request.uri())
+}
+
+fn cut() -> HttpResponse {
+    HttpResponse::new(StatusCode::OK).set_body(Cut).map_into_boxed_body()
+}
+
+fn html_error() -> HttpResponse {
+    HttpResponse::BadGateway().content_type("text/html; charset=UTF-8").body(HTML_ERROR)
 }
 
 fn respond(status: u16, body: Option<Json>) -> HttpResponse {

@@ -196,6 +196,26 @@ impl Stripe {
         self.0.shared.faults.at_random(seed, percent, faults.to_vec());
     }
 
+    /// From now on every call meets this fault.
+    pub fn fail_all(&self, fault: Fault) {
+        self.0.shared.faults.fail_all(fault);
+    }
+
+    /// Faults that were asked for wait until a call comes that `begins` is true of: `GET /v1/account`.
+    pub fn begin_faults_at(&self, begins: fn(&str) -> bool) {
+        self.0.shared.faults.begin_at(begins);
+    }
+
+    /// Forgets the faults that were asked for, also those that come by chance. An outage goes on.
+    pub fn forget_faults(&self) {
+        self.0.shared.faults.forget();
+    }
+
+    /// How many faults were asked for that no call has met yet.
+    pub fn faults_waiting(&self) -> usize {
+        self.0.shared.faults.waiting()
+    }
+
     /// While on, every call is answered 503.
     pub fn set_outage(&self, on: bool) {
         self.0.shared.faults.set_outage(on);

@@ -132,7 +132,11 @@ pub(super) async fn serve(request: HttpRequest, body: web::Bytes, shared: web::D
     let number = note(&shared, &arrival);
     let outage = shared.faults.outage();
     let latency = shared.faults.latency();
-    let fault = if outage { Some(Fault::Unavailable) } else { shared.faults.take() };
+    let fault = if outage {
+        Some(Fault::Unavailable)
+    } else {
+        shared.faults.take(&format!("{} {}", arrival.method, arrival.path))
+    };
     let begun = match fault.and_then(refused_at_once) {
         Some(refusal) => Err(refusal),
         None => begin(&shared, &arrival),
