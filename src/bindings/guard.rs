@@ -14,6 +14,7 @@ use crate::clock::{Clock, from_unix_ms, unix_ms};
 use crate::config::{Config, Mode};
 use crate::pass::{Pass, State};
 use crate::store::bindings::{self, Binding};
+use crate::store::stops::{self, Stop};
 use crate::store::{self, Conn, Store};
 use crate::worker::{Bell, Next, Step};
 use crate::{salesforce, stripe};
@@ -147,7 +148,9 @@ impl Guard {
             let pass = org.client.pass();
             if !matches!(pass.state(), State::Open(_)) && self.is_due(SALESFORCE, name) {
                 let result = self.look_at_org(name, org).await;
+                let stopped = why_stopped(&result);
                 opened |= self.note(SALESFORCE, name, pass, result);
+                self.show(name, stopped).await;
             }
         }
         opened
@@ -168,7 +171,7 @@ impl Guard {
             Err(stripe::Error::Rejected(refusal)) if refusal.status == 403 && bound.is_none() => {
                 return Ok(Some(State::Unguarded));
             }
-            Err(error) => return Err(Failed::Party(error.to_string())),
+            Err(error) => return Err(Failed::party(&error, error.is_retryable())),
         };
         let found = Found { identity, kind: mode_name(account.mode).to_owned() };
         self.compare(STRIPE, name, bound, found, &account.key_hash).await.map(|judged| match judged {
@@ -188,7 +191,7 @@ impl Guard {
         }
         let identity = match org.client.identity().await {
             Ok(identity) => identity,
-            Err(error) => return Err(Failed::Party(error.to_string())),
+            Err(error) => return Err(Failed::party(&error, error.is_retryable())),
         };
         let kind = if identity.is_sandbox { "sandbox" } else { "production" };
         let found = Found { identity: identity.org_id, kind: kind.to_owned() };
@@ -324,6 +327,24 @@ impl Guard {
         }
     }
 
+    /// Shows operators what keeps records from being sent: nothing reaches the lane that could say so.
+    async fn show(&self, name: &str, stopped: Stopped) {
+        let (org, since) = (name.to_owned(), unix_ms(self.clock.now()));
+        let next_try = self.waiting(SALESFORCE, name).ask_ms;
+        let written = match stopped {
+            Stopped::Because(reason, needs_person) => {
+                let stop = Stop { org, sobject: String::new(), since, next_try, needs_person, reason };
+                self.store.write(move |conn| stops::put(conn, &stop)).await
+            }
+            Stopped::Over => self.store.write(move |conn| stops::end(conn, &org, &[String::new()])).await,
+            Stopped::AsBefore => Ok(()),
+        };
+        if let Err(error) = written {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the state of salesforce.{name} was not written down");
+        }
+    }
+
     fn waiting(&self, party: &'static str, name: &str) -> Wait {
         let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         waits.get(&(party, name.to_owned())).cloned().unwrap_or_default()
@@ -370,8 +391,35 @@ impl Step for Guard {
 enum Failed {
     #[error(transparent)]
     Store(#[from] store::Error),
-    #[error("{0}")]
-    Party(String),
+    #[error("{text}")]
+    Party { text: String, needs_person: bool },
+}
+
+impl Failed {
+    fn party(error: &dyn std::error::Error, passes: bool) -> Self {
+        Self::Party { text: error.to_string(), needs_person: !passes }
+    }
+}
+
+/// What keeps records from being sent to an org, as far as it lies in who answers.
+enum Stopped {
+    /// Why, and whether a person has to act.
+    Because(String, bool),
+    /// Nothing does any more.
+    Over,
+    /// It is as it was.
+    AsBefore,
+}
+
+fn why_stopped(result: &Result<Option<State>, Failed>) -> Stopped {
+    match result {
+        Ok(Some(State::Open(_))) => Stopped::Over,
+        Ok(Some(State::Closed(why))) => Stopped::Because(why.as_ref().to_owned(), true),
+        Err(Failed::Party { text, needs_person }) => {
+            Stopped::Because(format!("it is not known yet which org this is: {text}"), *needs_person)
+        }
+        Ok(None | Some(State::Unknown | State::Unguarded)) | Err(Failed::Store(_)) => Stopped::AsBefore,
+    }
 }
 
 /// That another one answers than the one who is bound, if one does.
