@@ -134,8 +134,10 @@ impl Pipeline {
         if is_old {
             return match self.look_up(account, wanted, held).await {
                 Ok(Found::Done(known)) => Outcome::Known(known),
+                // For good: begun anew, it would be there twice.
                 Ok(Found::Begun(id)) => {
-                    Outcome::Refused(with_key(Problem::never_finished(kind.object, &id), wanted))
+                    let problem = Problem::never_finished(kind.object, &id);
+                    Outcome::Known(Known::Failed(with_key(problem, wanted)))
                 }
                 Ok(Found::Nothing) => Outcome::Refused(with_key(Problem::never_done(), wanted)),
                 Err(error) => {

@@ -257,10 +257,12 @@ impl Problem {
     /// Only a part was done, and it is too late to go on.
     pub(super) fn never_finished(object: &str, id: &str) -> Self {
         let detail = format!(
-            "only a part of this was done, and it is too old to be gone on with: there is the {object} `{id}`; finish or \
-             remove it in Stripe, or repeat the request to begin anew"
+            "only a part of this was done, and it is too old to be gone on with: there is the {object} `{id}`; finish it in \
+             Stripe, or remove it there and send another idempotencyKey to begin anew"
         );
-        Self::new(Code::StripeUnreachable, detail)
+        let mut problem = Self::new(Code::StripeFailed, detail);
+        problem.retryable = false;
+        problem
     }
 
     /// Nobody knows any more, and Stripe does not tell.
