@@ -4,7 +4,7 @@
 # The steps are in the order in which they fail soonest.
 .NOTPARALLEL:
 # The contract as released may only grow; see tests/suite/contract/released.rs.
-.PHONY: help test needs fmt clippy doc rust-tests contract release-contract apex generate bench odd-requests audit fuzz crash docker-check
+.PHONY: help test needs fmt clippy doc rust-tests contract release-contract apex generate bench odd-requests audit fuzz crash faults fault-page docker-check
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -74,6 +74,14 @@ CRASH_SEED = 20261127
 crash: ## The real program killed CRASH_KILLS times on each database while it works (some 15 minutes); prints what came of it
 	@echo "== crashes: $(CRASH_KILLS) kills on each database"
 	CRASH_KILLS=$(CRASH_KILLS) CRASH_SEED=$(CRASH_SEED) cargo test --locked --test suite -- crash:: --nocapture
+
+FAULTS = all
+faults: ## Every fault of the stand-ins at every step, once and lasting, on both databases: docs/fault-matrix.md; FAULTS=deliver for one step
+	@echo "== faults: $(FAULTS)"
+	FAULTS=$(FAULTS) cargo test --locked --test suite -- fault_matrix:: --nocapture
+
+fault-page: ## docs/fault-matrix.md, of tests/fixtures/faults.toml
+	PAYBRIDGE_REFRESH=1 cargo test --locked --test suite -- fault_matrix::page
 
 generate: ## What follows from the code: the OpenAPI document, and what the org's package makes of it
 	cargo run --locked --quiet -- openapi > target/openapi.json

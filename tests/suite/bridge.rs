@@ -62,6 +62,13 @@ impl Caller {
         self.try_post(path, body).await.unwrap()
     }
 
+    /// Asks for anything; a body that is null is none.
+    pub async fn ask(&self, method: &str, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
+        let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.base));
+        let request = request.bearer_auth(&self.token);
+        read(if body.is_null() { request } else { request.json(body) }).await.unwrap()
+    }
+
     pub async fn get(&self, path: &str) -> (u16, serde_json::Value) {
         read(self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token)).await.unwrap()
     }
@@ -121,7 +128,8 @@ impl Bridge {
         Self::start_as(backend, &[], false).await
     }
 
-    async fn start_as(backend: Backend, own: &[(&str, &str)], bound: bool) -> Self {
+    /// With some settings of its own; `bound` when account and org are known already.
+    pub async fn start_as(backend: Backend, own: &[(&str, &str)], bound: bool) -> Self {
         let clock = Clock::manual(OffsetDateTime::now_utc());
         let directory = tempfile::tempdir().unwrap();
         let database_url = database(backend, &directory);
@@ -413,6 +421,15 @@ impl Bridge {
     pub async fn forget_key(&self) {
         let forget = |conn: &mut Conn| bindings::answered(conn, "stripe", "main", "another key");
         self.store().write(forget).await.unwrap();
+    }
+
+    /// Ends the service and both stand-ins, where many bridges follow each other in one test.
+    pub async fn stop(mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+        self.org.stop().await;
+        self.stripe.stop().await;
     }
 
     /// Stops the service in order and starts it again on the same database.

@@ -14,6 +14,7 @@ mod dead_letters;
 mod delivery;
 mod durable;
 mod ends;
+mod fault_matrix;
 mod faults;
 mod fuzz;
 mod hardening;
