@@ -45,8 +45,11 @@ impl Company {
 
     /// Whatever became of them, the call that carried these rows was answered.
     pub(super) fn answered(&mut self, rows: impl Iterator<Item = i64>) {
-        if !self.known.is_empty() {
-            rows.for_each(|id| drop(self.known.remove(&id)));
+        if self.known.is_empty() {
+            return;
+        }
+        for id in rows {
+            self.known.remove(&id);
         }
     }
 

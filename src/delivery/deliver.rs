@@ -133,7 +133,7 @@ struct Head {
 
 /// What a task ends with.
 enum Ended {
-    Answered(Sent),
+    Answered(Box<Sent>),
     /// Whether a parent is to be read from Stripe.
     Recorded(store::Result<bool>),
 }
@@ -404,7 +404,7 @@ impl Running {
             let patience = sender.config.lease / 4;
             let sent = send(&sender.client, collections, &sender.notifying, patience, single_records).await;
             crash::at("records_answered");
-            Ended::Answered(sent)
+            Ended::Answered(Box::new(sent))
         });
         self.calls.insert(task.id(), head);
     }
@@ -417,7 +417,7 @@ impl Running {
         };
         let Some(head) = self.calls.remove(&id) else { return };
         match ended {
-            Ok((_, Ended::Answered(sent))) => self.record(shared, head, sent),
+            Ok((_, Ended::Answered(sent))) => self.record(shared, head, *sent),
             Ok((_, Ended::Recorded(Ok(fetch)))) => {
                 self.busy.remove(&head.touched);
                 if fetch {
