@@ -1,6 +1,7 @@
 //! The real program: started, told to stop, and killed.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -76,9 +77,17 @@ impl Service {
         self.process.try_wait().unwrap()
     }
 
-    /// How many files and connections it has open.
-    pub fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
+    /// How many connections it has accepted and not closed.
+    pub fn connections(&self) -> usize {
+        let port = format!(":{:04X}", self.address.parse::<SocketAddr>().unwrap().port());
+        let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", self.process.id())).unwrap();
+        let is_accepted = |line: &&str| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let [_, local, _, state, _, _, _, _, _, inode, ..] = fields[..] else { return false };
+            // What is listened on is none, and what waits to be accepted is no file of anybody yet.
+            local.ends_with(&port) && state != "0A" && inode != "0"
+        };
+        table.lines().filter(is_accepted).count()
     }
 
     /// Waits for its end in good order.
