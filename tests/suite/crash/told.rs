@@ -117,8 +117,11 @@ impl Family {
         let wanted = if self.refunds() == 0 { said.len() - 1 } else { said.len() };
         let event = |(place, (kind, object)): (usize, (&str, Value))| {
             let id = format!("evt_k{}n{:016}", place, self.0);
+            // However fast parents come, something has to be read.
+            let is_foreign = kind == "customer.updated" && self.0 % 10 == 3;
+            let version = if is_foreign { "2024-06-20" } else { "2026-10-28.endive" };
             let event = json!({
-                "id": id, "object": "event", "api_version": "2026-10-28.endive",
+                "id": id, "object": "event", "api_version": version,
                 "created": BEGAN + 2 + i64::try_from(place).unwrap(), "livemode": false, "type": kind,
                 "data": {"object": object},
             });
