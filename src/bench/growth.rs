@@ -54,6 +54,8 @@ struct Cost {
     mapped: f64,
     delivered: f64,
     trace: f64,
+    /// How many requests were answered 503 and sent again.
+    refused: f64,
 }
 
 type Part = (&'static str, fn(&Cost) -> f64);
@@ -122,7 +124,7 @@ impl Subject {
             .collect();
         let expected = self.org.count(CHARGE) + payments;
         let begun = Instant::now();
-        let answers = load::send(self.service.address, &requests, Pace::AsAnswered).await?;
+        let answers = load::send_until_taken(self.service.address, &requests, Pace::AsAnswered).await?;
         until_empty(&self.store).await?;
         let mapped = begun.elapsed();
         while self.org.count(CHARGE) < expected {
@@ -134,7 +136,13 @@ impl Subject {
         let delivered = begun.elapsed();
         let each = |took: Duration| took.as_secs_f64() * 1e6 / requests.len() as f64;
         let trace = self.trace(round).await? * 1e3;
-        Ok(Cost { stored: 1e6 / answers.per_second, mapped: each(mapped), delivered: each(delivered), trace })
+        Ok(Cost {
+            stored: 1e6 / answers.per_second,
+            mapped: each(mapped),
+            delivered: each(delivered),
+            trace,
+            refused: answers.refused as f64,
+        })
     }
 
     /// The median of the time that it takes to be told about an object, in milliseconds.
@@ -225,7 +233,10 @@ fn figures(subjects: &[Subject], costs: &[Vec<Cost>]) -> io::Result<Vec<Figure>>
             figures.push(Figure::new(name, "", ratios).at_most(1.3));
         }
     }
-    for subject in subjects {
+    for (subject, costs) in subjects.iter().zip(costs) {
+        let refused = costs.iter().map(|cost| cost.refused).sum();
+        let name = format!("answered 503 and sent again, {} stored", subject.stored);
+        figures.push(Figure::new(name, "", vec![refused]));
         let name = format!("database with {}", subject.stored);
         figures.push(Figure::new(name, "MB", vec![subject.database.megabytes()?]));
     }

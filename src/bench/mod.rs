@@ -28,6 +28,7 @@ use std::io;
 use std::path::PathBuf;
 
 use database::Engine;
+use report::Measured;
 pub use report::Report;
 
 /// What is measured, and how much of it.
@@ -97,6 +98,21 @@ impl Row {
     fn name(self) -> String {
         format!("{:?}-{:?}", self.what, self.engine).to_lowercase()
     }
+
+    async fn measure(self, options: &Options, told: impl Fn(&str)) -> io::Result<Measured> {
+        let engine = self.engine;
+        Ok(match self.what {
+            What::Ingest => ingest::measure(engine, options, told).await?.into(),
+            What::Latency => latency::measure(engine, options, told).await?.into(),
+            What::Process => process::measure(engine, options, told).await?.into(),
+            What::Deliver => deliver::measure(engine, options, told).await?.into(),
+            What::Api => api::measure(engine, options, told).await?.into(),
+            What::Backlog => backlog::measure(engine, options, told).await?.into(),
+            What::Growth => growth::measure(engine, options, told).await?,
+            What::Start => start::measure(engine, options, told).await?.into(),
+            What::Soak => soak::measure(engine, options, told).await?,
+        })
+    }
 }
 
 /// The names of all rows.
@@ -106,8 +122,10 @@ pub fn row_names() -> Vec<String> {
 
 /// Measures the rows one after the other and tells `progress` what it is doing.
 ///
-/// Errors: a row that is not known, a directory in memory, and whatever keeps the service from running. Rows on PostgreSQL
-/// are left out, and `progress` is told, when its server is not installed.
+/// A row that cannot be measured keeps no other from being measured; the report names it, and `progress` is told why. Rows on
+/// PostgreSQL are left out, and `progress` is told, when its server is not installed.
+///
+/// Errors: a row that is not known, and a directory in memory.
 pub async fn run(options: &Options, progress: impl Fn(&str)) -> io::Result<Report> {
     let rows = chosen(&options.rows)?;
     machine::refuse_memory(&options.directory)?;
@@ -119,18 +137,13 @@ pub async fn run(options: &Options, progress: impl Fn(&str)) -> io::Result<Repor
             continue;
         }
         let told = |text: &str| progress(&format!("{name}: {text}"));
-        let measured = match row.what {
-            What::Ingest => ingest::measure(row.engine, options, told).await?.into(),
-            What::Latency => latency::measure(row.engine, options, told).await?.into(),
-            What::Process => process::measure(row.engine, options, told).await?.into(),
-            What::Deliver => deliver::measure(row.engine, options, told).await?.into(),
-            What::Api => api::measure(row.engine, options, told).await?.into(),
-            What::Backlog => backlog::measure(row.engine, options, told).await?.into(),
-            What::Growth => growth::measure(row.engine, options, told).await?,
-            What::Start => start::measure(row.engine, options, told).await?.into(),
-            What::Soak => soak::measure(row.engine, options, told).await?,
-        };
-        report.add(&name, measured);
+        match row.measure(options, told).await {
+            Ok(measured) => report.add(&name, measured),
+            Err(error) => {
+                progress(&format!("{name}: not measured: {error}"));
+                report.failed(name);
+            }
+        }
     }
     Ok(report)
 }

@@ -11,6 +11,8 @@ use super::picture::Picture;
 pub struct Report {
     machine: Vec<(&'static str, String)>,
     figures: Vec<Figure>,
+    /// Rows that could not be measured.
+    pub not_measured: Vec<String>,
     /// By their rows.
     #[serde(skip)]
     pictures: Vec<(String, Picture)>,
@@ -51,13 +53,17 @@ pub(super) enum Goal {
 
 impl Report {
     pub(super) fn new(machine: Vec<(&'static str, String)>) -> Self {
-        Self { machine, figures: Vec::new(), pictures: Vec::new() }
+        Self { machine, figures: Vec::new(), not_measured: Vec::new(), pictures: Vec::new() }
     }
 
     pub(super) fn add(&mut self, row: &str, measured: Measured) {
         let figures = measured.figures.into_iter();
         self.figures.extend(figures.map(|figure| Figure { row: row.to_owned(), ..figure }));
         self.pictures.extend(measured.picture.map(|picture| (row.to_owned(), picture)));
+    }
+
+    pub(super) fn failed(&mut self, row: String) {
+        self.not_measured.push(row);
     }
 
     /// The rows that have a picture, each with it, as SVG.

@@ -55,6 +55,8 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
     let Options { rows, rounds, events, backlog, waiting, stored, minutes, directory, json, pictures } =
         options;
     let options = bench::Options { rows, rounds, events, backlog, waiting, stored, minutes, directory };
+    // Better now than after an hour.
+    pictures.as_ref().map(std::fs::create_dir_all).transpose()?;
     let report = bench::run(&options, tell).await?;
     print!("{report}");
     if let Some(file) = json {
@@ -64,6 +66,10 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
         for (row, svg) in report.pictures()? {
             std::fs::write(directory.join(format!("{row}.svg")), svg)?;
         }
+    }
+    if !report.not_measured.is_empty() {
+        let rows = report.not_measured.join(", ");
+        return Err(std::io::Error::other(format!("not measured, see above: {rows}")).into());
     }
     Ok(())
 }
