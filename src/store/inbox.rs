@@ -1,7 +1,7 @@
 //! Events received: recorded once, taken in order of arrival, gone from the inbox when their changes are in the outbox.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 
 use super::connection::{Conn, on_backend};
 use super::error::Result;
@@ -176,9 +176,14 @@ pub fn events_of(conn: &mut Conn, object_id: &str, limit: i64) -> Result<Vec<Sto
         .order(event_objects::seq.desc())
         .limit(limit)
         .select(columns);
-    // By their places: as a join, SQLite would look for the object among all events.
+    // By their places: as a join, SQLite would look for the object among all events, and so would PostgreSQL when it believes that
+    // many wait. It looks up each member of an array.
+    let by_place = match conn {
+        Conn::Sqlite(_) => "events.seq IN (SELECT seq FROM inbox)",
+        Conn::Postgres(_) => "events.seq = ANY (ARRAY(SELECT seq FROM inbox))",
+    };
     let waiting = events::table
-        .filter(events::seq.eq_any(inbox::table.select(inbox::seq)))
+        .filter(diesel::dsl::sql::<Bool>(by_place))
         .filter(events::object_id.eq(object_id))
         .order(events::seq.desc())
         .limit(limit)

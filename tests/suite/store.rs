@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use diesel::RunQueryDsl;
 use paybridge::store::outbox::{self, NewState, Position};
 use paybridge::store::{self, Backend, Conn, Group, Payload, Store, inbox};
 
@@ -395,10 +396,50 @@ fn a_database_that_is_not_there_is_an_error_and_not_a_file() {
     assert!(matches!(Store::open(&no_directory.into(), 2), Err(store::Error::Unavailable(_))));
 }
 
+/// PostgreSQL reads all events when it believes that very many wait, unless it is told otherwise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_of_an_object_are_found_among_very_many_that_wait() {
+    #[derive(diesel::QueryableByName)]
+    struct Scans {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        scans: i64,
+    }
+    let bridge = Bridge::start(Backend::Postgres).await;
+    let many: Vec<inbox::NewEvent> = (0..20_000)
+        .map(|number| inbox::NewEvent {
+            object_id: Some(format!("ch_{number}")),
+            ..event(&format!("evt_{number}"))
+        })
+        .collect();
+    let store = bridge.store();
+    store.write(move |conn| inbox::record(conn, &many)).await.unwrap();
+    let sql = |conn: &mut Conn, text: &str| match conn {
+        Conn::Postgres(c) => diesel::sql_query(text).load::<Scans>(c).unwrap(),
+        Conn::Sqlite(_) => Vec::new(),
+    };
+    store.write(move |conn| Ok(sql(conn, "ANALYZE events, inbox").len())).await.unwrap();
+    let (found, scans) = store
+        .write(move |conn| {
+            let found = inbox::events_of(conn, "ch_19999", 1_000)?;
+            let asked = "SELECT pg_stat_get_xact_numscans('events'::regclass) AS scans";
+            Ok((found, sql(conn, asked)[0].scans))
+        })
+        .await
+        .unwrap();
+    assert_eq!((found.len(), scans), (1, 0));
+    store
+        .write(|conn| {
+            let seqs: Vec<i64> = inbox::take(conn, 20_000)?.iter().map(|event| event.seq).collect();
+            inbox::complete(conn, &seqs)
+        })
+        .await
+        .unwrap();
+}
+
 /// Every query of the daily work finds its rows by an index, however many rows there are.
 #[test]
 fn no_query_of_the_daily_work_reads_a_whole_table() {
-    use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
+    use diesel::{Connection, QueryableByName, SqliteConnection};
 
     #[derive(QueryableByName)]
     struct Plan {
