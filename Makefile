@@ -71,7 +71,7 @@ fuzz: ## Made-up and damaged input for all that reads what others send, FUZZ_CAS
 
 CRASH_KILLS = 200
 CRASH_SEED = 20261127
-crash: ## The real program killed CRASH_KILLS times on each database while it works (some 15 minutes); prints what came of it
+crash: ## The real program killed CRASH_KILLS times on each database while it works (some 10 minutes); prints what came of it
 	@echo "== crashes: $(CRASH_KILLS) kills on each database"
 	CRASH_KILLS=$(CRASH_KILLS) CRASH_SEED=$(CRASH_SEED) cargo test --locked --test suite -- crash:: --nocapture
 
