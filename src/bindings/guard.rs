@@ -156,12 +156,9 @@ impl Guard {
         opened
     }
 
-    /// Asks Stripe whose key it is, unless that is known or it is too soon to ask again.
+    /// Asks Stripe whose key it is, unless it is too soon to ask again. If it was another's, the right one may be back.
     async fn look_at_account(&self, name: &str, account: &Account) -> Result<Option<State>, Failed> {
         let bound = self.bound(STRIPE, name).await?;
-        if let Some(why) = bound.as_ref().and_then(another) {
-            return Ok(Some(State::Closed(why.into())));
-        }
         if !self.may_ask(STRIPE, name, bound.as_ref()) {
             return Ok(None);
         }
@@ -180,12 +177,9 @@ impl Guard {
         })
     }
 
-    /// Asks the org who it is, unless it is too soon to ask again.
+    /// Asks the org who it is, unless it is too soon to ask again. If it was another one, the right one may be back.
     async fn look_at_org(&self, name: &str, org: &Org) -> Result<Option<State>, Failed> {
         let bound = self.bound(SALESFORCE, name).await?;
-        if let Some(why) = bound.as_ref().and_then(another) {
-            return Ok(Some(State::Closed(why.into())));
-        }
         if !self.may_ask(SALESFORCE, name, bound.as_ref()) {
             return Ok(None);
         }

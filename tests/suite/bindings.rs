@@ -12,6 +12,7 @@ use crate::each_backend;
 each_backend!(
     the_account_and_the_org_are_bound_at_the_first_connect,
     another_org_gets_nothing_until_a_person_confirms_it,
+    the_right_org_and_account_go_on_by_themselves_when_they_are_back,
     another_account_changes_nothing_until_a_person_confirms_it,
     an_exchanged_key_of_the_same_account_is_no_change,
     test_payments_do_not_go_to_a_production_org,
@@ -93,6 +94,30 @@ async fn another_org_gets_nothing_until_a_person_confirms_it(bridge: Bridge) {
     bridge.drain_for(A_MINUTE).await;
     assert_eq!(bridge.field(CUSTOMER, &second, "Name").unwrap(), "Ben");
     assert_eq!(bridge.org.writes(CUSTOMER, &first), written + 1, "the new org gets what the old one had");
+    let (good, said) = paybridge(&bridge, &["bindings", "list"]).await;
+    assert!(good && !said.contains("STOPPED"), "{said}");
+}
+
+async fn the_right_org_and_account_go_on_by_themselves_when_they_are_back(mut bridge: Bridge) {
+    let first = a_customer(&bridge, "Ada").await;
+    let (old, account) = (bridge.org.org_id(), ACCOUNT.to_owned());
+    bridge.org.set_org_id(OTHER_ORG);
+    let second = a_customer(&bridge, "Ben").await;
+    assert!(bridge.org.record(CUSTOMER, &second).is_none(), "another org got a record");
+    // Whoever wrote the wrong address corrects it.
+    bridge.org.set_org_id(&old);
+    bridge.drain_for(A_MINUTE).await;
+    assert_eq!(bridge.field(CUSTOMER, &second, "Name").unwrap(), "Ben");
+    assert_eq!(bridge.org.writes(CUSTOMER, &first), 1, "what arrived there is there");
+    bridge.stripe.become_account("acct_other");
+    bridge.forget_key().await;
+    bridge.restart().await;
+    let third = a_customer(&bridge, "Cleo").await;
+    assert!(bridge.org.record(CUSTOMER, &third).is_none(), "an event was mapped");
+    bridge.stripe.become_account(&account);
+    bridge.restart().await;
+    bridge.drain_for(A_MINUTE).await;
+    assert_eq!(bridge.field(CUSTOMER, &third, "Stripe_Account__c").unwrap(), account);
     let (good, said) = paybridge(&bridge, &["bindings", "list"]).await;
     assert!(good && !said.contains("STOPPED"), "{said}");
 }
