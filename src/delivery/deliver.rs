@@ -342,6 +342,8 @@ impl Running {
                 Turn::TakenOver => return Ok(Taken::Over(outbox::travelling(conn, &in_tx.org, now_ms)?)),
                 Turn::Ours => {}
             }
+            // In the order in which merging locks them.
+            outbox::lock(conn, &waits.iter().map(|wait| wait.id).collect::<Vec<_>>())?;
             for wait in &waits {
                 outbox::wait_until(conn, wait.id, now_ms, wait.due_ms, &wait.reason)?;
             }
