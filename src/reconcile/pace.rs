@@ -94,7 +94,8 @@ impl Pace {
         state.failures += 1;
         let wait = backoff::wait(state.failures, BACKOFF.0, BACKOFF.1, fastrand::u64(..));
         let wait = wait.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER));
-        state.paused_until = now_ms + i64::try_from(wait.as_millis()).unwrap_or(0) + 1;
+        let until = now_ms + i64::try_from(wait.as_millis()).unwrap_or(0) + 1;
+        state.paused_until = state.paused_until.max(until);
         state.paused_until
     }
 
