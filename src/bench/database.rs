@@ -11,7 +11,8 @@ use crate::store::Store;
 /// `nobody`: PostgreSQL's server refuses to run as root.
 const NOBODY: u32 = 65_534;
 
-/// What `docs/operators.md` advises. By default a server keeps 128 MB in memory, and writes whole pages anew after each GB of log.
+/// What `docs/operators.md` advises. By default a server keeps 128 MB in memory, and writes whole pages anew after each GB of
+/// log.
 const SETTINGS: &str = "-c shared_buffers=2GB -c max_wal_size=8GB -c checkpoint_timeout=15min";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -50,7 +50,8 @@ fn flush_ms(directory: &Path) -> io::Result<f64> {
 
 /// A file system in memory flushes nothing, and durable ingest measured on it would be a lie.
 pub(super) fn refuse_memory(directory: &Path) -> io::Result<()> {
-    let directory = directory.canonicalize()?;
+    let named = |error| io::Error::other(format!("{}: {error}", directory.display()));
+    let directory = directory.canonicalize().map_err(named)?;
     let mounts = std::fs::read_to_string("/proc/self/mounts")?;
     let mounted = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);

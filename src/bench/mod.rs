@@ -141,7 +141,7 @@ pub async fn run(options: &Options, progress: impl Fn(&str)) -> io::Result<Repor
             Ok(measured) => report.add(&name, measured),
             Err(error) => {
                 progress(&format!("{name}: not measured: {error}"));
-                report.failed(name);
+                report.not_measured.push(name);
             }
         }
     }

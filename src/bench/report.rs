@@ -62,10 +62,6 @@ impl Report {
         self.pictures.extend(measured.picture.map(|picture| (row.to_owned(), picture)));
     }
 
-    pub(super) fn failed(&mut self, row: String) {
-        self.not_measured.push(row);
-    }
-
     /// The rows that have a picture, each with it, as SVG.
     ///
     /// Errors: a picture without anything in it.

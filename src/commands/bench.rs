@@ -56,7 +56,10 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
         options;
     let options = bench::Options { rows, rounds, events, backlog, waiting, stored, minutes, directory };
     // Better now than after an hour.
-    pictures.as_ref().map(std::fs::create_dir_all).transpose()?;
+    if let Some(directory) = &pictures {
+        let named = |error| std::io::Error::other(format!("{}: {error}", directory.display()));
+        std::fs::create_dir_all(directory).map_err(named)?;
+    }
     let report = bench::run(&options, tell).await?;
     print!("{report}");
     if let Some(file) = json {

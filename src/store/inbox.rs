@@ -176,8 +176,8 @@ pub fn events_of(conn: &mut Conn, object_id: &str, limit: i64) -> Result<Vec<Sto
         .order(event_objects::seq.desc())
         .limit(limit)
         .select(columns);
-    // By their places: as a join, SQLite would look for the object among all events, and so would PostgreSQL when it believes that
-    // many wait. It looks up each member of an array.
+    // By their places: as a join, SQLite would look for the object among all events, and so would PostgreSQL when it
+    // believes that many wait; each member of an array it looks up.
     let by_place = match conn {
         Conn::Sqlite(_) => "events.seq IN (SELECT seq FROM inbox)",
         Conn::Postgres(_) => "events.seq = ANY (ARRAY(SELECT seq FROM inbox))",

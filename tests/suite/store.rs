@@ -427,13 +427,6 @@ async fn events_of_an_object_are_found_among_very_many_that_wait() {
         .await
         .unwrap();
     assert_eq!((found.len(), scans), (1, 0));
-    store
-        .write(|conn| {
-            let seqs: Vec<i64> = inbox::take(conn, 20_000)?.iter().map(|event| event.seq).collect();
-            inbox::complete(conn, &seqs)
-        })
-        .await
-        .unwrap();
 }
 
 /// Every query of the daily work finds its rows by an index, however many rows there are.
