@@ -8,7 +8,4 @@ mod judge;
 pub use guard::{Guard, hash};
 pub use judge::{Found, Judged, KINDS, judge, wrong_environment};
 
-/// The party of Stripe accounts, as the store calls it.
-pub const STRIPE: &str = "stripe";
-/// The party of Salesforce orgs.
-pub const SALESFORCE: &str = "salesforce";
+pub use crate::store::bindings::{SALESFORCE, STRIPE};

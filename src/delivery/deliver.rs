@@ -23,7 +23,9 @@ use crate::clock::{Clock, from_unix_ms, unix_ms};
 use crate::config::DeliveryConfig;
 use crate::crash;
 use crate::metrics::{self, Metrics};
+use crate::pass::State;
 use crate::salesforce::{Budget, Client, Error};
+use crate::store::bindings;
 use crate::store::lanes::{self, Turn};
 use crate::store::outbox::{self, Leased};
 use crate::store::{self, Conn, Store, stops};
@@ -335,7 +337,13 @@ impl Running {
         // Never the same twice, so that letting go of one turn does not end a later one.
         self.held_until_ms = unix_ms(now + HOLD).max(self.held_until_ms + 1);
         let (in_tx, lease, held_until_ms) = (Arc::clone(shared), call_id.clone(), self.held_until_ms);
+        let bound = shared.client.pass().identity();
         let taken = move |conn: &mut Conn| {
+            if let Some(bound) = bound
+                && bindings::is_another_org(conn, &in_tx.org, &bound)?
+            {
+                return Ok(Taken::AnothersNow);
+            }
             let turn = lanes::take(conn, &in_tx.org, &in_tx.holder, now_ms, held_until_ms)?;
             match turn {
                 Turn::Theirs => return Ok(Taken::Theirs),
@@ -363,6 +371,11 @@ impl Running {
         let (collections, touched) = match shared.store.write(taken).await? {
             Taken::Rows(collections, touched) => (collections, touched),
             Taken::Theirs => return Ok(Composed::Nothing(Next::Idle)),
+            Taken::AnothersNow => {
+                // Now it is to be found out which of the two we reach.
+                shared.client.pass().set(State::Unknown);
+                return Ok(Composed::Nothing(Next::Idle));
+            }
             Taken::Over(travelling) => {
                 for (id, parents, until_ms) in travelling {
                     self.busy.add_unheard(touched(id, &parents), until_ms);
@@ -536,6 +549,8 @@ impl Running {
 enum Taken {
     Rows(Collections, Vec<String>),
     Theirs,
+    /// The name was bound to another org than the one we send to.
+    AnothersNow,
     /// Calls that may be under way: external ids, parents, until when.
     Over(Vec<(String, String, i64)>),
 }

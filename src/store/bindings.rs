@@ -6,6 +6,11 @@ use super::connection::{Conn, on_backend};
 use super::error::Result;
 use super::schema::bindings;
 
+/// The party of Stripe accounts.
+pub const STRIPE: &str = "stripe";
+/// The party of Salesforce orgs.
+pub const SALESFORCE: &str = "salesforce";
+
 /// Whom a name stands for, and who answers instead, if somebody does.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = bindings)]
@@ -45,6 +50,12 @@ pub fn find(conn: &mut Conn, party: &str, name: &str) -> Result<Option<Binding>>
         .select(Binding::as_select())
         .first(c)
         .optional())?)
+}
+
+/// Whether the name stands for another org than this one: a person may have said so to another process.
+pub fn is_another_org(conn: &mut Conn, name: &str, identity: &str) -> Result<bool> {
+    let another = bindings::table.find((SALESFORCE, name)).filter(bindings::identity.ne(identity));
+    Ok(on_backend!(conn, c => diesel::select(diesel::dsl::exists(another)).get_result(c))?)
 }
 
 /// Binds a name to the first that answered to it. Should another process have been first, that one stands.

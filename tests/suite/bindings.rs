@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use paybridge::sandbox::stripe::Fault;
-use paybridge::store::bindings;
+use paybridge::store::{self, bindings};
 
 use crate::bridge::{Bridge, settings};
 use crate::each_backend;
@@ -12,6 +12,7 @@ use crate::each_backend;
 each_backend!(
     the_account_and_the_org_are_bound_at_the_first_connect,
     another_org_gets_nothing_until_a_person_confirms_it,
+    who_sends_to_the_old_org_stops_when_another_is_confirmed_elsewhere,
     the_right_org_and_account_go_on_by_themselves_when_they_are_back,
     another_account_changes_nothing_until_a_person_confirms_it,
     an_exchanged_key_of_the_same_account_is_no_change,
@@ -96,6 +97,24 @@ async fn another_org_gets_nothing_until_a_person_confirms_it(bridge: Bridge) {
     assert_eq!(bridge.org.writes(CUSTOMER, &first), written + 1, "the new org gets what the old one had");
     let (good, said) = paybridge(&bridge, &["bindings", "list"]).await;
     assert!(good && !said.contains("STOPPED"), "{said}");
+}
+
+async fn who_sends_to_the_old_org_stops_when_another_is_confirmed_elsewhere(bridge: Bridge) {
+    let first = a_customer(&bridge, "Ada").await;
+    let now_ms = paybridge::clock::unix_ms(bridge.clock.now());
+    let met_by_another_process = move |conn: &mut store::Conn| {
+        bindings::another_answered(conn, "salesforce", "main", OTHER_ORG, "sandbox", now_ms)
+    };
+    bridge.store().write(met_by_another_process).await.unwrap();
+    let (good, said) = paybridge(&bridge, &["bindings", "confirm", "salesforce.main"]).await;
+    assert!(good, "{said}");
+    let second = a_customer(&bridge, "Ben").await;
+    assert!(bridge.org.record(CUSTOMER, &second).is_none(), "the old org got a record");
+    assert_eq!(bridge.org.writes(CUSTOMER, &first), 1, "the old org got it again");
+    assert_eq!(bridge.counts().await.pending, 2, "both wait for the new org");
+    bridge.org.set_org_id(OTHER_ORG);
+    bridge.drain_for(A_MINUTE * 2).await;
+    assert_eq!(bridge.counts().await.done, 2);
 }
 
 async fn the_right_org_and_account_go_on_by_themselves_when_they_are_back(mut bridge: Bridge) {
