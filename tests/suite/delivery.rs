@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use paybridge::sandbox::salesforce::Fault;
-use paybridge::store::lanes;
 use paybridge::store::outbox::{self, NewState};
+use paybridge::store::{Conn, lanes};
 
 use crate::bridge::{Bridge, state_of};
 use crate::each_backend;
@@ -19,6 +19,8 @@ each_backend!(
     two_processes_do_not_meet_on_the_same_records,
     calls_of_a_process_that_died_are_respected_until_their_lease_ends,
     records_of_a_call_that_was_not_heard_of_are_left_alone_until_its_lease_ends,
+    records_are_left_alone_when_a_gateway_answers_for_the_org,
+    a_lane_that_a_wrong_clock_holds_for_years_is_taken_over,
     a_record_that_calls_hang_on_is_found_while_others_keep_coming,
     locked_records_are_tried_again_in_smaller_calls,
     an_object_that_is_not_set_up_holds_only_its_own_records,
@@ -241,6 +243,29 @@ async fn records_of_a_call_that_was_not_heard_of_are_left_alone_until_its_lease_
     second.stop().await;
 }
 
+async fn records_are_left_alone_when_a_gateway_answers_for_the_org(bridge: Bridge) {
+    for (fault, leased) in [(Fault::HtmlErrorPage, 1), (Fault::ServerError, 0)] {
+        let mut news = families(1, 0);
+        news[0].position.created += 10 + leased;
+        bridge.merge(news).await;
+        bridge.org.fail_next(1, fault);
+        bridge.drain().await;
+        assert_eq!(bridge.counts().await.leased, leased, "{}", fault.name());
+        bridge.drain_for(Duration::from_secs(240)).await;
+        assert_eq!(bridge.counts().await.done, 1, "{}", fault.name());
+    }
+}
+
+async fn a_lane_that_a_wrong_clock_holds_for_years_is_taken_over(bridge: Bridge) {
+    let now_ms = paybridge::clock::unix_ms(bridge.clock.now());
+    let years = 10 * 365 * 86_400_000_i64;
+    let hold = move |conn: &mut Conn| lanes::take(conn, "main", "another process", now_ms, now_ms + years);
+    bridge.store().write(hold).await.unwrap();
+    bridge.merge(families(1, 0)).await;
+    bridge.drain().await;
+    assert_eq!(bridge.counts().await.done, 1);
+}
+
 async fn a_record_that_calls_hang_on_is_found_while_others_keep_coming(mut bridge: Bridge) {
     bridge.expect_dead_letters();
     bridge.org.be_silent_on("cus_00013");
@@ -253,7 +278,8 @@ async fn a_record_that_calls_hang_on_is_found_while_others_keep_coming(mut bridg
     }
     let row = bridge.row(CUSTOMER, "cus_00013").await;
     let tried: Vec<_> = bridge.attempts(row.id).await.into_iter().map(|a| (a.outcome, a.code)).collect();
-    let expected = ["dead", "retry", "retry"].map(|outcome| (outcome.to_owned(), "NO_ANSWER".to_owned()));
+    let expected = ["dead", "retry", "retry", "retry", "retry"]
+        .map(|outcome| (outcome.to_owned(), "NO_ANSWER".to_owned()));
     assert_eq!((row.state.as_str(), tried), ("dead", expected.to_vec()));
     let neighbour = bridge.row(CUSTOMER, "cus_00012").await;
     assert!(bridge.attempts(neighbour.id).await.is_empty(), "it is not its fault");
