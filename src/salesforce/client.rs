@@ -327,12 +327,18 @@ impl Client {
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.parse().ok())
             .map(|seconds: u64| Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER)));
-        let body = limited::body(answer).await?;
+        let body = match limited::body(answer).await {
+            Err(error) if path == COMPOSITE => return Err(Error::of_sending(error)),
+            body => body?,
+        };
         if status == 200 {
             self.budget.granted();
             return Ok(body);
         }
-        let refusal = refusal(status, retry_after, &body);
+        let refusal = match refusal(status, retry_after, &body) {
+            Error::Unreachable(text) if path == COMPOSITE && is_gateways(status) => Error::Unheard(text),
+            refusal => refusal,
+        };
         if matches!(refusal, Error::Exhausted { .. }) {
             self.budget.refused();
         }
@@ -403,6 +409,11 @@ fn refused(status: u16, errors: &mut Vec<RecordError>) -> Outcome {
     Outcome::Refused { status, code, message, fields, untold: false }
 }
 
+/// Something on the way says so, not the org: that may still be at work.
+fn is_gateways(status: u16) -> bool {
+    matches!(status, 408 | 502 | 504)
+}
+
 /// Judges an answer other than 200 by its status first: some come from the edge and carry HTML.
 fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error {
     let error = serde_json::from_slice::<Vec<RecordError>>(body).ok().and_then(|mut errors| errors.pop());
@@ -419,7 +430,7 @@ fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error {
         // The whole org, and it passes.
         403 if code == "API_CURRENTLY_DISABLED" => Error::RateLimited { message, retry_after },
         403 if code == "API_DISABLED_FOR_ORG" => Error::LoggedOut { code, message },
-        420 | 500..=599 => {
+        408 | 420 | 500..=599 => {
             Error::Unreachable(format!("answer {status} {code} {message}").trim_end().to_owned())
         }
         // Without a code it was not the org that answered but something on the way; only these speak of what was sent.
@@ -453,6 +464,7 @@ mod tests {
             (404, "<html>".to_owned(), "Unreadable"),
             (413, "<html>".to_owned(), "Rejected"),
             (420, String::new(), "Unreachable"),
+            (408, String::new(), "Unreachable"),
             (302, String::new(), "Unreadable"),
         ] {
             assert!(judged(status, &body).starts_with(begins), "{status} {body}: {}", judged(status, &body));

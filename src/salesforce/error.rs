@@ -41,7 +41,7 @@ pub enum Error {
     /// any more.
     #[error("Salesforce cannot be reached: {0}")]
     Unreachable(String),
-    /// Records left and no answer came: the org may still be working on them.
+    /// Records left and no answer of the org came: it may still be working on them.
     #[error("Salesforce did not answer: {0}")]
     Unheard(String),
     /// Nothing is sent: another org answers than the one that is bound, or of the wrong kind, or it is not known which.
