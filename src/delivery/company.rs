@@ -18,8 +18,6 @@ pub(super) struct Company {
 struct Known {
     /// Records of the next call that may carry it.
     most: usize,
-    /// How often it was not heard of although it travelled alone and the org was there.
-    silences: u32,
     until_ms: i64,
 }
 
@@ -28,19 +26,10 @@ impl Company {
     pub(super) fn unheard(&mut self, rows: &[i64], now_ms: i64) {
         let most = (rows.len() / 2).max(1);
         for &id in rows {
-            let known = self.known.entry(id).or_insert(Known { most, silences: 0, until_ms: 0 });
+            let known = self.known.entry(id).or_insert(Known { most, until_ms: 0 });
             known.most = most.min(known.most);
             known.until_ms = now_ms + FORGOTTEN;
         }
-    }
-
-    /// This row travelled alone and was not heard of, though the org answers. Says how often that happened.
-    pub(super) fn silent(&mut self, id: i64, now_ms: i64) -> u32 {
-        self.unheard(&[id], now_ms);
-        self.known.get_mut(&id).map_or(1, |known| {
-            known.silences += 1;
-            known.silences
-        })
     }
 
     /// Whatever became of them, the call that carried these rows was answered.
@@ -81,10 +70,8 @@ mod tests {
         assert_eq!((company.most(1), company.most(999), company.most(1_000)), (Some(1), Some(500), None));
         company.unheard(&(0..400).collect::<Vec<_>>(), 0);
         assert_eq!(company.most(0), Some(1), "it is not forgotten in larger company");
-        assert_eq!([company.silent(0, 0), company.silent(0, 0)], [1, 2]);
         company.answered(0..500);
         assert_eq!((company.most(0), company.most(999)), (None, Some(500)));
-        assert_eq!(company.silent(0, 0), 1);
         company.forget(FORGOTTEN);
         assert_eq!(company.most(999), None);
     }

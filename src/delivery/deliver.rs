@@ -464,13 +464,16 @@ impl Running {
         let now = shared.clock.now();
         let took = head.sent_at.take().map_or(Duration::ZERO, |sent_at| sent_at.elapsed());
         let (error, now_ms) = (sent.error.take(), unix_ms(now));
-        let silences = sent.silent.as_ref().map_or(0, |(row, _)| self.company.silent(row.id, now_ms));
         self.company.answered(sent.judged.iter().map(|(row, _)| row.id));
-        self.company.unheard(&sent.unheard.iter().map(|row| row.id).collect::<Vec<_>>(), now_ms);
-        for row in sent.unheard.iter().chain(sent.silent.as_ref().map(|(row, _)| row)) {
-            self.busy.add_unheard(touched(row.external_id.clone(), &row.parents), head.leased_until_ms);
+        let lost: Vec<&Leased> =
+            sent.unheard.iter().chain(sent.silent.as_ref().map(|(row, _)| row)).collect();
+        self.company.unheard(&lost.iter().map(|row| row.id).collect::<Vec<_>>(), now_ms);
+        // A request that was split off may have left long after the records were taken.
+        let over_ms = head.leased_until_ms.max(unix_ms(now + shared.config.lease / 4));
+        for row in lost {
+            self.busy.add_unheard(touched(row.external_id.clone(), &row.parents), over_ms);
         }
-        let settled = settle(sent, silences, &shared.config, now, || fastrand::u64(..));
+        let settled = settle(sent, &shared.config, now, || fastrand::u64(..));
         let tally = settled.tally(now);
         tracing::info!(
             org = shared.org,
@@ -503,11 +506,11 @@ impl Running {
         // Who takes the lane from us later, because nobody let go of it, reads what may still be under way.
         let last = self.calls.is_empty() && self.prepared.is_none() && !self.busy.has_unheard();
         let (writer, counting) = (Arc::clone(shared), Arc::clone(shared));
-        let (lease, taken_ms, held_until_ms) = (head.id.clone(), head.taken_ms, self.held_until_ms);
+        let (lease, times, held_until_ms) = (head.id.clone(), (head.taken_ms, over_ms), self.held_until_ms);
         let task = self.tasks.spawn(async move {
             let store = writer.store.clone();
             let write = move |conn: &mut Conn| {
-                let fetch = record(conn, &writer.org, &lease, taken_ms, &settled, now)?;
+                let fetch = record(conn, &writer.org, &lease, times, &settled, now)?;
                 show(conn, &writer.org, &signs)?;
                 if last {
                     lanes::release(conn, &writer.org, &writer.holder, held_until_ms)?;

@@ -18,9 +18,6 @@ use crate::store::fetches::{self, Wanted};
 use crate::store::outbox::{self, Arrived, Leased};
 use crate::store::{self, Conn};
 
-/// A record that travels alone gets no answer so often before it is given up.
-const SILENCES: u32 = 3;
-
 /// What becomes of each row of a call, and what it says about others.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
@@ -103,10 +100,9 @@ impl Settled {
     }
 }
 
-/// Decides what becomes of each row. One that travelled alone was not heard of so often in a row (`silences`).
+/// Decides what becomes of each row.
 pub(super) fn settle(
     sent: Sent,
-    silences: u32,
     config: &DeliveryConfig,
     now: OffsetDateTime,
     mut random: impl FnMut() -> u64,
@@ -114,7 +110,7 @@ pub(super) fn settle(
     let Sent { judged, unsent, unheard, silent, error: _ } = sent;
     let mut settled = Settled { released: unsent, unheard, ..Settled::default() };
     settled.failed.extend(silent.map(|(row, message)| {
-        let fate = if silences < SILENCES { Fate::Silent } else { Fate::Dead };
+        let fate = if has_tries(&row, config) { Fate::Silent } else { Fate::Dead };
         Failed { row, code: NO_ANSWER.to_owned(), message, fate }
     }));
     let accepted = judged.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Accepted { .. }));
@@ -133,7 +129,6 @@ pub(super) fn settle(
             }
         };
         settled.locked |= code == "UNABLE_TO_LOCK_ROW";
-        let attempts = u32::try_from(row.attempts).unwrap_or(1);
         let fate = match verdict {
             Verdict::StopLane => {
                 settled.stop(&row, &code, &message, true);
@@ -152,8 +147,8 @@ pub(super) fn settle(
                 settled.released.push(row);
                 continue;
             }
-            Verdict::Retry | Verdict::HoldObject | Verdict::PauseLane if attempts < config.max_attempts => {
-                let wait = backoff::wait(attempts, config.backoff, config.backoff_limit, random());
+            Verdict::Retry | Verdict::HoldObject | Verdict::PauseLane if has_tries(&row, config) => {
+                let wait = backoff::wait(tries(&row), config.backoff, config.backoff_limit, random());
                 Fate::Retry { due_ms: unix_ms(now + wait) + 1 }
             }
             Verdict::WaitForParent => wait_for_parent(&row, config, now, random()),
@@ -181,6 +176,15 @@ pub(super) fn settle(
     settled
 }
 
+fn tries(row: &Leased) -> u32 {
+    u32::try_from(row.attempts).unwrap_or(1)
+}
+
+/// Whether a record that failed for a passing reason is tried again.
+fn has_tries(row: &Leased, config: &DeliveryConfig) -> bool {
+    tries(row) < config.max_attempts
+}
+
 /// The longer it has waited, the longer it may wait on, up to a day.
 fn wait_for_parent(row: &Leased, config: &DeliveryConfig, now: OffsetDateTime, random: u64) -> Fate {
     let now_ms = unix_ms(now);
@@ -200,13 +204,13 @@ fn absent_parent(row: &Leased, message: &str) -> String {
     named.map_or("its parent".to_owned(), |parent| format!("its parent {} {}", parent.object, parent.id))
 }
 
-/// Writes it down, but only for rows whose lease is still held; they were taken at `taken_ms`. Says whether a parent has to
-/// be read from Stripe.
+/// Writes it down, but only for rows whose lease is still held; they were taken at `taken_ms`, and what was not heard of may
+/// be under way until `over_ms`. Says whether a parent has to be read from Stripe.
 pub(super) fn record(
     conn: &mut Conn,
     org: &str,
     lease: &str,
-    taken_ms: i64,
+    (taken_ms, over_ms): (i64, i64),
     settled: &Settled,
     now: OffsetDateTime,
 ) -> store::Result<bool> {
@@ -215,20 +219,26 @@ pub(super) fn record(
     let rows = settled.arrived.iter().chain(failed).chain(&settled.released).chain(&settled.unheard);
     outbox::lock(conn, &rows.map(|row| row.id).collect::<Vec<_>>())?;
     for failed in &settled.failed {
-        record_failure(conn, lease, failed, now_ms)?;
+        record_failure(conn, lease, failed, over_ms, now_ms)?;
     }
     outbox::complete(conn, lease, &settled.arrivals, now_ms)?;
     // Back at their place in the queue, before what came later.
     let due_ms = settled.released.iter().map(|row| row.due_at).min().unwrap_or(now_ms);
     let released: Vec<i64> = settled.released.iter().map(|row| row.id).collect();
     outbox::release(conn, lease, &released, due_ms)?;
-    outbox::unheard(conn, lease, &settled.unheard.iter().map(|row| row.id).collect::<Vec<_>>())?;
+    outbox::unheard(conn, lease, &settled.unheard.iter().map(|row| row.id).collect::<Vec<_>>(), over_ms)?;
     let wanted = missing_parents(conn, org, &settled.failed, taken_ms, now_ms)?;
     fetches::request(conn, &wanted, now_ms)?;
     Ok(!wanted.is_empty())
 }
 
-fn record_failure(conn: &mut Conn, lease: &str, failed: &Failed, now_ms: i64) -> store::Result<()> {
+fn record_failure(
+    conn: &mut Conn,
+    lease: &str,
+    failed: &Failed,
+    over_ms: i64,
+    now_ms: i64,
+) -> store::Result<()> {
     let Failed { row, code, message, fate } = failed;
     let reason = format!("{code}: {message}");
     let ended = match *fate {
@@ -241,7 +251,7 @@ fn record_failure(conn: &mut Conn, lease: &str, failed: &Failed, now_ms: i64) ->
             Ended::Retry
         }
         Fate::Silent => {
-            outbox::silent(conn, lease, row.id, &reason)?;
+            outbox::silent(conn, lease, row.id, over_ms, &reason)?;
             Ended::Retry
         }
         Fate::Wait { due_ms, since_ms } => {

@@ -600,21 +600,23 @@ pub fn release(conn: &mut Conn, lease: &str, ids: &[i64], due_ms: i64) -> Result
     Ok(())
 }
 
-/// Nothing was heard of the call that carries these rows, and it may still be under way: they stay taken until their lease
-/// ends. That says nothing about them, so the attempt does not count.
-pub fn unheard(conn: &mut Conn, lease: &str, ids: &[i64]) -> Result<()> {
+/// Nothing was heard of the call that carries these rows, and it may still be under way: they stay taken until `until_ms`.
+/// That says nothing about them, so the attempt does not count.
+pub fn unheard(conn: &mut Conn, lease: &str, ids: &[i64], until_ms: i64) -> Result<()> {
     on_backend!(conn, c => diesel::update(
             outbox::table.filter(outbox::lease.eq(lease)).filter(outbox::id.eq_any(ids)),
         )
         .filter(outbox::state.eq("leased"))
-        .set(outbox::attempts.eq(outbox::attempts - 1))
+        .set((outbox::attempts.eq(outbox::attempts - 1), outbox::due_at.eq(until_ms)))
         .execute(c))?;
     Ok(())
 }
 
-/// The same of a row that travelled alone: it stays taken until its lease ends, and the attempt counts.
-pub fn silent(conn: &mut Conn, lease: &str, id: i64, error: &str) -> Result<()> {
-    on_backend!(conn, c => diesel::update(held!(lease, id)).set(outbox::last_error.eq(error)).execute(c))?;
+/// The same of a row that travelled alone while the org answered otherwise: the attempt counts.
+pub fn silent(conn: &mut Conn, lease: &str, id: i64, until_ms: i64, error: &str) -> Result<()> {
+    on_backend!(conn, c => diesel::update(held!(lease, id))
+        .set((outbox::last_error.eq(error), outbox::due_at.eq(until_ms)))
+        .execute(c))?;
     Ok(())
 }
 
