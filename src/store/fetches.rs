@@ -222,6 +222,16 @@ pub fn lock(conn: &mut Conn, ids: &[i64]) -> Result<()> {
     Ok(())
 }
 
+/// The wish, if nobody asked again since it was read. How often it was tried tells it from one that began again meanwhile.
+macro_rules! as_read {
+    ($read:expr) => {
+        fetches::table
+            .find($read.id)
+            .filter(fetches::wishes.eq($read.wishes))
+            .filter(fetches::attempts.eq($read.attempts))
+    };
+}
+
 /// The objects were read, or never will be. Gives the events that waited for each. One that was asked for again meanwhile stays
 /// due, and its events wait on: what was read may be older than the reason to ask.
 pub fn complete(conn: &mut Conn, read: &[Due]) -> Result<Vec<Vec<i64>>> {
@@ -230,7 +240,7 @@ pub fn complete(conn: &mut Conn, read: &[Due]) -> Result<Vec<Vec<i64>>> {
 }
 
 fn complete_one(conn: &mut Conn, read: &Due) -> Result<Vec<i64>> {
-    let as_read = fetches::table.find(read.id).filter(fetches::wishes.eq(read.wishes));
+    let as_read = as_read!(read);
     if on_backend!(conn, c => diesel::delete(as_read).execute(c))? == 0 {
         return Ok(Vec::new());
     }
@@ -251,7 +261,7 @@ fn complete_one(conn: &mut Conn, read: &Due) -> Result<Vec<i64>> {
 pub fn absent(conn: &mut Conn, missed: &[Due], until_ms: i64, error: &str) -> Result<()> {
     lock(conn, &ids(missed))?;
     for one in missed {
-        let as_read = fetches::table.find(one.id).filter(fetches::wishes.eq(one.wishes));
+        let as_read = as_read!(one);
         on_backend!(&mut *conn, c => diesel::update(as_read)
             .set((
                 fetches::wishes.eq(0_i64),
