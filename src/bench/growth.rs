@@ -206,7 +206,7 @@ fn brought(
     now_ms: i64,
 ) -> crate::store::Result<()> {
     inbox::record(conn, events)?;
-    let seqs: Vec<i64> = inbox::take(conn, 2 * BATCH as i64)?.iter().map(|event| event.seq).collect();
+    let seqs: Vec<i64> = inbox::take(conn, 0, &[], 2 * BATCH as i64)?.iter().map(|event| event.seq).collect();
     inbox::complete(conn, &seqs)?;
     let events = events.iter().step_by(EVENTS_OF_A_RECORD);
     let states: Vec<NewState> =

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::order::{self, State};
 use crate::clock::{Clock, unix_ms};
@@ -18,6 +18,8 @@ use crate::worker::{Bell, Next, Step};
 
 /// Events of one transaction.
 const BATCH_LIMIT: i64 = 256;
+/// Of so many batches one begins with the first event that waits: what came later may be stored in an earlier place.
+const FROM_THE_FIRST: u32 = 64;
 /// What is named by events is read this much later, so that what is named together is read together.
 const GATHERING_MS: i64 = 10_000;
 /// What Stripe counts as a transaction when it says how much may be read.
@@ -33,6 +35,27 @@ pub struct Processor {
     delivery: Bell,
     fetching: Bell,
     metrics: Metrics,
+    beginning: Beginning,
+}
+
+/// Where in the inbox the next batch is looked for, while more than one waits. A queue's first rows are deleted all the time, and
+/// passing by them costs.
+#[derive(Clone, Debug, Default)]
+struct Beginning(Arc<Mutex<(i64, u32)>>);
+
+impl Beginning {
+    /// Where to begin now; 0 is the first event that waits. Nothing is remembered until a batch was full again.
+    fn next(&self) -> i64 {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut known.0)
+    }
+
+    /// A full batch ended there.
+    fn after(&self, last: i64) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.1 = (known.1 + 1) % FROM_THE_FIRST;
+        known.0 = if known.1 == 0 { 0 } else { last + 1 };
+    }
 }
 
 /// Where the events of an account lead.
@@ -80,8 +103,8 @@ impl Processor {
         delivery: Bell,
         fetching: Bell,
     ) -> Self {
-        let metrics = Metrics::default();
-        Self { store, mapping, accounts: Arc::new(accounts), clock, delivery, fetching, metrics }
+        let (metrics, beginning) = (Metrics::default(), Beginning::default());
+        Self { store, mapping, accounts: Arc::new(accounts), clock, delivery, fetching, metrics, beginning }
     }
 
     /// Counts what it does there.
@@ -97,20 +120,23 @@ impl Processor {
         let (mapping, accounts) = (Arc::clone(&self.mapping), Arc::clone(&self.accounts));
         let stopped = |(name, route): (&String, &Route)| route.account_pass.closed().map(|_why| name.clone());
         let stopped: Vec<String> = accounts.iter().filter_map(stopped).collect();
+        let beginning = self.beginning.next();
         let take = move |conn: &mut Conn| {
-            let events = match stopped.as_slice() {
-                [] => inbox::take(conn, BATCH_LIMIT)?,
-                stopped => inbox::take_except_of(conn, stopped, BATCH_LIMIT)?,
-            };
-            Ok(understand_all(&events, &mapping, &accounts))
+            let events = inbox::take(conn, beginning, &stopped, BATCH_LIMIT)?;
+            let last = events.last().map_or(0, |event| event.seq);
+            Ok((understand_all(&events, &mapping, &accounts), last))
         };
-        let batch = self.store.read(take).await?;
+        let (batch, last) = self.store.read(take).await?;
         if batch.events == 0 {
             return Ok(Done::default());
         }
+        let is_full = as_u64(batch.events) == BATCH_LIMIT.unsigned_abs();
         crash::at("events_mapped");
         let now_ms = unix_ms(self.clock.now());
         let merged = self.store.write(move |conn| merge_batch(conn, batch, now_ms)).await?;
+        if is_full {
+            self.beginning.after(last);
+        }
         crash::at("merge_committed");
         Ok(merged)
     }

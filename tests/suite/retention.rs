@@ -78,7 +78,7 @@ async fn a_large_backlog_of_old_events_goes_a_little_at_a_time(bridge: Bridge) {
         .store()
         .write(move |conn| {
             inbox::record(conn, &events)?;
-            let seqs: Vec<i64> = inbox::take(conn, 2_000)?.iter().map(|event| event.seq).collect();
+            let seqs: Vec<i64> = inbox::take(conn, 0, &[], 2_000)?.iter().map(|event| event.seq).collect();
             inbox::complete(conn, &seqs)
         })
         .await

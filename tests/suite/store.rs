@@ -102,7 +102,7 @@ async fn events_are_found_by_their_object_before_and_after_they_are_mapped(mut b
         .store()
         .write(move |conn| {
             inbox::record(conn, &events)?;
-            let seqs: Vec<i64> = inbox::take(conn, 10)?.iter().map(|event| event.seq).collect();
+            let seqs: Vec<i64> = inbox::take(conn, 0, &[], 10)?.iter().map(|event| event.seq).collect();
             let mut found = vec![inbox::events_of(conn, "ch_1", 10)?];
             inbox::complete(conn, &seqs[..1])?;
             found.push(inbox::events_of(conn, "ch_1", 10)?);
@@ -355,7 +355,7 @@ async fn duplicates_in_one_batch_are_stored_once(bridge: Bridge) {
     let batch = ["a", "b", "a", "c", "b"].map(event);
     let new = bridge.store().write(move |conn| inbox::record(conn, &batch)).await.unwrap();
     assert_eq!(new, [true, true, false, true, false]);
-    let taken = bridge.store().write(|conn| inbox::take(conn, 10)).await.unwrap();
+    let taken = bridge.store().write(|conn| inbox::take(conn, 0, &[], 10)).await.unwrap();
     assert_eq!(taken.len(), 3);
     bridge.drain().await;
 }
@@ -399,11 +399,6 @@ fn a_database_that_is_not_there_is_an_error_and_not_a_file() {
 /// PostgreSQL reads all events when it believes that very many wait, unless it is told otherwise.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_of_an_object_are_found_among_very_many_that_wait() {
-    #[derive(diesel::QueryableByName)]
-    struct Scans {
-        #[diesel(sql_type = diesel::sql_types::BigInt)]
-        scans: i64,
-    }
     let bridge = Bridge::start(Backend::Postgres).await;
     let many: Vec<inbox::NewEvent> = (0..20_000)
         .map(|number| inbox::NewEvent {
@@ -413,20 +408,56 @@ async fn events_of_an_object_are_found_among_very_many_that_wait() {
         .collect();
     let store = bridge.store();
     store.write(move |conn| inbox::record(conn, &many)).await.unwrap();
-    let sql = |conn: &mut Conn, text: &str| match conn {
-        Conn::Postgres(c) => diesel::sql_query(text).load::<Scans>(c).unwrap(),
-        Conn::Sqlite(_) => Vec::new(),
-    };
-    store.write(move |conn| Ok(sql(conn, "ANALYZE events, inbox").len())).await.unwrap();
+    store.write(move |conn| Ok(on_postgres(conn, "ANALYZE events, inbox"))).await.unwrap();
     let (found, scans) = store
         .write(move |conn| {
             let found = inbox::events_of(conn, "ch_19999", 1_000)?;
             let asked = "SELECT pg_stat_get_xact_numscans('events'::regclass) AS scans";
-            Ok((found, sql(conn, asked)[0].scans))
+            Ok((found, on_postgres(conn, asked)))
         })
         .await
         .unwrap();
     assert_eq!((found.len(), scans), (1, 0));
+}
+
+/// PostgreSQL plans by statistics that can be of an hour when nothing waited.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_events_are_taken_without_looking_up_all_that_wait() {
+    let mut bridge = Bridge::start(Backend::Postgres).await;
+    bridge.expect_dead_letters();
+    let many: Vec<inbox::NewEvent> = (0..20_000).map(|number| event(&format!("evt_{number}"))).collect();
+    let take = move |conn: &mut Conn| {
+        inbox::record(conn, &[event("evt_dead")])?;
+        let dead = inbox::take(conn, 0, &[], 1)?[0].seq;
+        inbox::dead_letter(conn, dead, "no reason")?;
+        on_postgres(conn, "ANALYZE events, inbox");
+        inbox::record(conn, &many)?;
+        let looked_up = "SELECT pg_stat_get_xact_numscans('events_pkey'::regclass) AS scans";
+        let before = on_postgres(conn, looked_up);
+        let first = inbox::take(conn, 0, &[], 256)?;
+        let next = inbox::take(conn, first[255].seq + 1, &[], 256)?;
+        let looked_up = on_postgres(conn, looked_up) - before;
+        let seqs: Vec<i64> = first.iter().chain(&next).map(|event| event.seq).collect();
+        assert_eq!((looked_up, seqs), (512, (dead + 1..=dead + 512).collect()));
+        assert!(inbox::take(conn, 0, &["main".to_owned()], 256)?.is_empty());
+        // Beyond a gap that is wider than a window, and where nothing waits any more.
+        for beginning in [1, dead + 1_000_000] {
+            assert_eq!(inbox::take(conn, beginning, &[], 256)?[0].seq, dead + 1);
+        }
+        Ok(())
+    };
+    bridge.store().write(take).await.unwrap();
+}
+
+/// The number that this gives, if it gives one.
+fn on_postgres(conn: &mut Conn, statement: &str) -> i64 {
+    #[derive(diesel::QueryableByName)]
+    struct Scans {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        scans: i64,
+    }
+    let Conn::Postgres(c) = conn else { return 0 };
+    diesel::sql_query(statement).load::<Scans>(c).unwrap().first().map_or(0, |found| found.scans)
 }
 
 /// Every query of the daily work finds its rows by an index, however many rows there are.
