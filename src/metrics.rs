@@ -286,17 +286,21 @@ impl Org {
 
     /// Nothing is sent for a while.
     pub fn lane_closed(&self, until: OffsetDateTime, reason: &str, needs_a_person: bool) {
-        self.lane_open.set(0);
-        self.lane_needs_a_person.set(i64::from(needs_a_person));
-        *lock(&self.lane) =
-            Lane { closed_until: Some(until), reason: Some(reason.to_owned()), needs_a_person };
+        let lane = Lane { closed_until: Some(until), reason: Some(reason.to_owned()), needs_a_person };
+        self.show(&lane);
+        *lock(&self.lane) = lane;
     }
 
     /// The org takes records again.
     pub fn lane_opened(&self) {
-        self.lane_open.set(1);
-        self.lane_needs_a_person.set(0);
+        self.show(&Lane::default());
         *lock(&self.lane) = Lane::default();
+    }
+
+    /// Shows scrapers what is known of the lane, also from other processes.
+    pub fn show(&self, lane: &Lane) {
+        self.lane_open.set(i64::from(lane.closed_until.is_none()));
+        self.lane_needs_a_person.set(i64::from(lane.needs_a_person));
     }
 
     /// Whether the org takes anything now.

@@ -311,7 +311,10 @@ impl Guard {
                 wait.look_ms = until_ms.min(now_ms + ms(LOOK_AGAIN));
                 self.wait(party, name, wait);
                 let until = from_unix_ms(until_ms);
-                if failures == 1 {
+                let needs_person = matches!(error, Failed::Party { needs_person: true, .. });
+                if failures == 1 && needs_person {
+                    tracing::error!(%until, "nothing moves until somebody mends this: it is not known yet who {party}.{name} is: {error}");
+                } else if failures == 1 {
                     tracing::warn!(%until, "it is not known yet who {party}.{name} is: {error}");
                 } else {
                     tracing::debug!(failures, %until, "it is not known yet who {party}.{name} is: {error}");

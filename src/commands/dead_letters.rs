@@ -62,7 +62,7 @@ pub(super) struct Which {
     /// Only `record` or only `event`
     #[arg(long, value_parser = parse_kind)]
     kind: Option<Kind>,
-    /// The Salesforce object of records, or the begin of the type of events, like `charge`
+    /// The Salesforce object of records, or the beginning of the type of events in whole words, like `charge` or `payment_intent`
     #[arg(long, visible_alias = "object")]
     object_name: Option<String>,
     /// Salesforce's code, or `NOT_MAPPED`

@@ -6,6 +6,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
 
 use super::Ops;
+use super::status::lane;
 use crate::api::{Caller, Code, Problem, Scope, authenticate};
 use crate::clock::unix_ms;
 use crate::store;
@@ -76,6 +77,7 @@ fn show(ops: &Ops, waiting: &Waiting, orgs: &[(String, WaitingFor)]) {
         state("pending", of_org.pending);
         state("in_flight", of_org.in_flight);
         state("dead", of_org.dead);
+        ops.metrics.org(org).show(&lane(ops, org, &waiting.stops));
         let held = waiting.stops.iter().filter(|stop| stop.org == *org && !stop.sobject.is_empty());
         stored.objects_held.with_label_values(&[org]).set(i64::try_from(held.count()).unwrap_or(i64::MAX));
         stored.oldest_record_age.with_label_values(&[org]).set(age_seconds(of_org.oldest_due_at, now_ms));

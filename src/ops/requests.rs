@@ -21,7 +21,7 @@ pub(super) struct ReplayDeadLettersRequest {
     /// record or event.
     #[schema(nullable = false, example = "record")]
     kind: Option<String>,
-    /// The Salesforce object of records, or the begin of the type of events, like charge.
+    /// The Salesforce object of records, or the beginning of the type of events in whole words, like charge or payment_intent.
     #[schema(nullable = false, example = "Stripe_Charge__c")]
     object_name: Option<String>,
     /// Salesforce's code, or NOT_MAPPED.
@@ -91,7 +91,7 @@ pub(super) struct ReplayedDeadLetters {
         ("kind" = Option<String>, Query, example = "record",
             description = "Only records that could not be delivered (record), or only events that could not be mapped (event)."),
         ("objectName" = Option<String>, Query, example = "Stripe_Charge__c",
-            description = "The Salesforce object of records, or the begin of the type of events, like charge."),
+            description = "The Salesforce object of records, or the beginning of the type of events in whole words, like charge or payment_intent."),
         ("code" = Option<String>, Query, example = "STRING_TOO_LONG", description = "Salesforce's code, or NOT_MAPPED."),
         ("since" = Option<String>, Query, example = "24h",
             description = "Given up since then: a time, a day, or so long ago, like 24h."),

@@ -7,6 +7,8 @@ use utoipa::ToSchema;
 use super::metrics::age_seconds;
 use super::{Ops, backend_name, written};
 use crate::api::{Caller, Problem, ProblemBody, RequestId, Scope};
+use crate::clock::from_unix_ms;
+use crate::metrics::Lane;
 use crate::store::standing::WaitingFor;
 use crate::store::stops::Stop;
 
@@ -171,21 +173,31 @@ fn held(stop: &Stop) -> String {
     format!("{sobject}: {reason} (since {since}, tried again at {next})")
 }
 
+/// Whether the org takes anything now, as far as all processes know. One at a time sends to an org, and one may not send at all
+/// because another org answers; the others learn of it from the database.
+pub(super) fn lane(ops: &Ops, name: &str, stops: &[Stop]) -> Lane {
+    let ours = ops.metrics.org(name).lane();
+    let Some(stop) = stops.iter().find(|stop| stop.org == name && stop.sobject.is_empty()) else {
+        return ours;
+    };
+    Lane {
+        closed_until: ours.closed_until.or(Some(from_unix_ms(stop.next_try))),
+        reason: ours.reason.or_else(|| Some(stop.reason.clone())),
+        needs_a_person: ours.needs_a_person || stop.needs_person,
+    }
+}
+
 fn org_status(ops: &Ops, name: &str, waits: WaitingFor, stops: &[Stop], now_ms: i64) -> OrgStatus {
-    let org = ops.metrics.org(name);
-    let (lane, budget) = (org.lane(), org.budget());
+    let lane = lane(ops, name, stops);
+    let budget = ops.metrics.org(name).budget();
     let stops: Vec<&Stop> = stops.iter().filter(|stop| stop.org == name).collect();
     let held: Vec<String> =
         stops.iter().filter(|stop| !stop.sobject.is_empty()).map(|stop| held(stop)).collect();
-    // One process at a time sends to an org; the others learn of its lane from the database.
-    let closed = stops.iter().find(|stop| stop.sobject.is_empty());
     OrgStatus {
         org_name: name.to_owned(),
-        lane_open: lane.closed_until.is_none() && closed.is_none(),
-        closed_until: (lane.closed_until.map(crate::clock::unix_ms))
-            .or(closed.map(|stop| stop.next_try))
-            .and_then(written),
-        closed_reason: lane.reason.or(closed.map(|stop| stop.reason.clone())),
+        lane_open: lane.closed_until.is_none(),
+        closed_until: lane.closed_until.map(crate::clock::unix_ms).and_then(written),
+        closed_reason: lane.reason,
         needs_person: lane.needs_a_person || stops.iter().any(|stop| stop.needs_person),
         held_objects: held.join("\n"),
         records_pending: waits.pending,

@@ -16,7 +16,7 @@ diesel::define_sql_function! {
 /// What people know of those they look for; nothing means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// The Salesforce object of records, or the begin of the type of events (`charge`).
+    /// The Salesforce object of records, or the beginning of the type of events in whole words (`charge`, `payment_intent`).
     pub object: Option<String>,
     /// Salesforce's code.
     pub code: Option<String>,

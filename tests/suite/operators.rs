@@ -15,6 +15,7 @@ each_backend!(
     what_waits_is_measured_when_somebody_asks,
     an_object_that_is_not_set_up_is_shown_with_the_reason,
     a_closed_lane_is_shown_with_the_reason,
+    a_lane_to_an_org_that_is_not_known_yet_is_shown_as_closed,
     the_public_address_shows_metrics_to_operators_only,
     status_tells_how_each_org_is_doing,
 );
@@ -95,6 +96,18 @@ async fn an_object_that_is_not_set_up_is_shown_with_the_reason(bridge: Bridge) {
     bridge.org.pardon(&customer);
     bridge.drain_for(Duration::from_secs(1_800)).await;
     assert_eq!(bridge.metric(r#"paybridge_objects_held{org="main"}"#).await, 0);
+}
+
+async fn a_lane_to_an_org_that_is_not_known_yet_is_shown_as_closed(bridge: Bridge) {
+    let bridge = Bridge::start_unbound(bridge.backend).await;
+    bridge.org.fail_all_sign_ins(Fault::InvalidGrant);
+    bridge.drain_for(Duration::from_secs(60)).await;
+    assert_eq!(bridge.metric(r#"paybridge_lane_open{org="main"}"#).await, 0);
+    assert_eq!(bridge.metric(r#"paybridge_lane_needs_a_person{org="main"}"#).await, 1);
+    bridge.org.forget_faults();
+    bridge.drain_for(Duration::from_secs(600)).await;
+    assert_eq!(bridge.metric(r#"paybridge_lane_open{org="main"}"#).await, 1);
+    assert_eq!(bridge.metric(r#"paybridge_lane_needs_a_person{org="main"}"#).await, 0);
 }
 
 async fn a_closed_lane_is_shown_with_the_reason(bridge: Bridge) {
