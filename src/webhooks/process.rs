@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
 
 use super::order::{self, State};
 use crate::clock::{Clock, unix_ms};
@@ -18,7 +20,8 @@ use crate::worker::{Bell, Next, Step};
 
 /// Events of one transaction.
 const BATCH_LIMIT: i64 = 256;
-/// Of so many batches one begins with the first event that waits: what came later may be stored in an earlier place.
+/// Of so many batches one begins with the first event that waits, and not where the one before it ended: what is stored later may
+/// have an earlier place.
 const FROM_THE_FIRST: u32 = 64;
 /// What is named by events is read this much later, so that what is named together is read together.
 const GATHERING_MS: i64 = 10_000;
@@ -35,27 +38,31 @@ pub struct Processor {
     delivery: Bell,
     fetching: Bell,
     metrics: Metrics,
-    beginning: Beginning,
+    ahead: Ahead,
 }
 
-/// Where in the inbox the next batch is looked for, while more than one waits. A queue's first rows are deleted all the time, and
-/// passing by them costs.
-#[derive(Clone, Debug, Default)]
-struct Beginning(Arc<Mutex<(i64, u32)>>);
+/// What was mapped while the batch before it was merged, so that the database and we do not wait for each other.
+#[derive(Clone, Default)]
+struct Ahead(Arc<Mutex<Pipeline>>);
 
-impl Beginning {
-    /// Where to begin now; 0 is the first event that waits. Nothing is remembered until a batch was full again.
-    fn next(&self) -> i64 {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut known.0)
-    }
+#[derive(Default)]
+struct Pipeline {
+    taken: Option<Taken>,
+    /// Batches since one began with the first event that waits.
+    batches: u32,
+}
 
-    /// A full batch ended there.
-    fn after(&self, last: i64) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.1 = (known.1 + 1) % FROM_THE_FIRST;
-        known.0 = if known.1 == 0 { 0 } else { last + 1 };
+impl std::fmt::Debug for Ahead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ahead").finish_non_exhaustive()
     }
+}
+
+/// A batch that is mapped and not merged.
+struct Taken {
+    batch: Batch,
+    /// Where the next one begins, if this one is full.
+    next: Option<i64>,
 }
 
 /// Where the events of an account lead.
@@ -103,8 +110,8 @@ impl Processor {
         delivery: Bell,
         fetching: Bell,
     ) -> Self {
-        let (metrics, beginning) = (Metrics::default(), Beginning::default());
-        Self { store, mapping, accounts: Arc::new(accounts), clock, delivery, fetching, metrics, beginning }
+        let (metrics, ahead) = (Metrics::default(), Ahead::default());
+        Self { store, mapping, accounts: Arc::new(accounts), clock, delivery, fetching, metrics, ahead }
     }
 
     /// Counts what it does there.
@@ -114,31 +121,48 @@ impl Processor {
 }
 
 impl Processor {
-    /// Takes and maps without holding up the events that come in, then merges in one transaction. Should another process
-    /// have taken the same events meanwhile, merging them twice changes nothing.
+    /// Takes and maps without holding up the events that come in, then merges in one transaction, during which the next batch is
+    /// taken and mapped if there is more. Should another process have taken the same events meanwhile, merging them twice
+    /// changes nothing.
     async fn process_batch(&self) -> store::Result<Done> {
-        let (mapping, accounts) = (Arc::clone(&self.mapping), Arc::clone(&self.accounts));
-        let stopped = |(name, route): (&String, &Route)| route.account_pass.closed().map(|_why| name.clone());
-        let stopped: Vec<String> = accounts.iter().filter_map(stopped).collect();
-        let beginning = self.beginning.next();
-        let take = move |conn: &mut Conn| {
-            let events = inbox::take(conn, beginning, &stopped, BATCH_LIMIT)?;
-            let last = events.last().map_or(0, |event| event.seq);
-            Ok((understand_all(&events, &mapping, &accounts), last))
+        let mut ahead = self.ahead.0.lock().await;
+        let Taken { batch, next } = match ahead.taken.take() {
+            Some(taken) => taken,
+            None => self.take(0).await?,
         };
-        let (batch, last) = self.store.read(take).await?;
         if batch.events == 0 {
             return Ok(Done::default());
         }
-        let is_full = as_u64(batch.events) == BATCH_LIMIT.unsigned_abs();
         crash::at("events_mapped");
+        ahead.batches = (ahead.batches + 1) % FROM_THE_FIRST;
+        let next = next.filter(|_| ahead.batches > 0);
         let now_ms = unix_ms(self.clock.now());
-        let merged = self.store.write(move |conn| merge_batch(conn, batch, now_ms)).await?;
-        if is_full {
-            self.beginning.after(last);
-        }
+        let merge = self.store.write(move |conn| merge_batch(conn, batch, now_ms));
+        let meanwhile = async {
+            match next {
+                Some(beginning) => self.take(beginning).await.ok(),
+                None => None,
+            }
+        };
+        let (merged, taken) = tokio::join!(merge, meanwhile);
+        // If this one is to be taken again, so is that.
+        let merged = merged?;
+        ahead.taken = taken.filter(|taken| taken.batch.events > 0);
         crash::at("merge_committed");
         Ok(merged)
+    }
+
+    async fn take(&self, beginning: i64) -> store::Result<Taken> {
+        let (mapping, accounts) = (Arc::clone(&self.mapping), Arc::clone(&self.accounts));
+        let stopped = |(name, route): (&String, &Route)| route.account_pass.closed().map(|_why| name.clone());
+        let stopped: Vec<String> = accounts.iter().filter_map(stopped).collect();
+        let take = move |conn: &mut Conn| {
+            let events = inbox::take(conn, beginning, &stopped, BATCH_LIMIT)?;
+            let is_full = as_u64(events.len()) == BATCH_LIMIT.unsigned_abs();
+            let next = events.last().filter(|_| is_full).map(|last| last.seq + 1);
+            Ok(Taken { batch: understand_all(&events, &mapping, &accounts), next })
+        };
+        self.store.read(take).await
     }
 }
 

@@ -440,10 +440,9 @@ async fn the_next_events_are_taken_without_looking_up_all_that_wait() {
         let seqs: Vec<i64> = first.iter().chain(&next).map(|event| event.seq).collect();
         assert_eq!((looked_up, seqs), (512, (dead + 1..=dead + 512).collect()));
         assert!(inbox::take(conn, 0, &["main".to_owned()], 256)?.is_empty());
-        // Beyond a gap that is wider than a window, and where nothing waits any more.
-        for beginning in [1, dead + 1_000_000] {
-            assert_eq!(inbox::take(conn, beginning, &[], 256)?[0].seq, dead + 1);
-        }
+        // The last few, and beyond them.
+        let rest = inbox::take(conn, dead + 19_991, &[], 256)?.len();
+        assert_eq!((rest, inbox::take(conn, dead + 1_000_000, &[], 256)?.len()), (10, 0));
         Ok(())
     };
     bridge.store().write(take).await.unwrap();
