@@ -14,9 +14,10 @@ use crate::bridge::{WEBHOOK_SECRET, database, sign};
 use crate::postgres::Server;
 use crate::process::{Service, event};
 
-/// What PostgreSQL does for those who change nothing.
+/// What PostgreSQL does for those who change nothing; but nothing cleans up, for those processes come and go while others are
+/// watched.
 pub const CAREFUL: &str =
-    "-c listen_addresses='' -c fsync=on -c full_page_writes=on -c synchronous_commit=on";
+    "-c listen_addresses='' -c fsync=on -c full_page_writes=on -c synchronous_commit=on -c autovacuum=off";
 const EVENTS: usize = 20;
 /// So many senders at once use all connections to the database that there are.
 const SENDERS: usize = 16;

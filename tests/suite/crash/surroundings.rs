@@ -102,8 +102,7 @@ async fn the_disk_is_full_and_nothing_is_lost_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_disk_is_full_and_nothing_is_lost_on_postgres() {
-    // Its workers come and go.
-    let server = Server::start("", &format!("{CAREFUL} -c autovacuum=off"));
+    let server = Server::start("", CAREFUL);
     let world = World::on(Backend::Postgres, server.database(), tempfile::tempdir().unwrap()).await;
     the_disk_is_full(world, Some(&server)).await;
 }
