@@ -262,7 +262,7 @@ async fn create_payment_intent(asked: Asked) -> Result<HttpResponse, Problem> {
     post, path = "/v1/payment-intents/bulk", operation_id = "createPaymentIntentsBulk", tag = "payments",
     request_body(content = CreatePaymentIntentsBulkRequest, example = json!({ "items": [
         { "amount": "49.00", "currencyCode": "EUR", "salesforceRecordId": "001Kj000004NwRbIAK" },
-        { "amount": "12.50", "currencyCode": "EUR", "salesforceRecordId": "006Kj000002NwAsIAK" }
+        { "amount": "12.50", "currencyCode": "EUR", "salesforceRecordId": "003Kj000007NwMkIAK" }
     ] })),
     responses(
         (status = "2XX", description = "What became of each item.", body = BulkAnswer),

@@ -88,16 +88,16 @@ pub(super) struct ReplayedDeadLetters {
 #[utoipa::path(
     get, path = "/v1/dead-letters", operation_id = "listDeadLetters", tag = "operations",
     params(
-        ("kind" = Option<String>, Query, example = "record",
+        ("kind" = Option<String>, Query,
             description = "Only records that could not be delivered (record), or only events that could not be mapped (event)."),
-        ("objectName" = Option<String>, Query, example = "Stripe_Charge__c",
-            description = "The Salesforce object of records, or the beginning of the type of events in whole words, like charge or payment_intent."),
-        ("code" = Option<String>, Query, example = "STRING_TOO_LONG", description = "Salesforce's code, or NOT_MAPPED."),
-        ("since" = Option<String>, Query, example = "24h",
+        ("objectName" = Option<String>, Query,
+            description = "The Salesforce object of records, like Stripe_Charge__c, or the beginning of the type of events in whole words, like charge or payment_intent."),
+        ("code" = Option<String>, Query, description = "Salesforce's code, like STRING_TOO_LONG, or NOT_MAPPED."),
+        ("since" = Option<String>, Query,
             description = "Given up since then: a time, a day, or so long ago, like 24h."),
-        ("text" = Option<String>, Query, example = "validation rule", description = "A part of the id or of the error."),
+        ("text" = Option<String>, Query, description = "A part of the id or of the error."),
         ("pageSize" = Option<i64>, Query, example = 100, description = "At most so many, 1 to 200; 100 if absent."),
-        ("page" = Option<String>, Query, example = "r1795190400000.17", description = "nextPage of the page before."),
+        ("page" = Option<String>, Query, description = "nextPage of the page before."),
     ),
     responses(
         (status = "2XX", description = "One page of them.", body = DeadLetterList),
@@ -272,7 +272,9 @@ async fn find(ops: &Ops, caller: &Caller, name: &str) -> Result<(Id, DeadLetterD
 
 fn missing(name: &str) -> Problem {
     let begin: String = name.chars().take(60).collect();
-    let detail = format!("`{begin}` is no dead letter; their names are like `record:17` or `event:5`");
+    let detail = format!(
+        "`{begin}` is no dead letter, or not any more; their names are like `record:17` or `event:5`"
+    );
     Problem::new(Code::ResourceMissing, detail)
 }
 
