@@ -490,6 +490,7 @@ impl OrgFamilies {
         let org = &[name];
         let lane_open = self.lane_open.with_label_values(org);
         lane_open.set(1);
+        self.calls.with_label_values(&[name, "unheard"]);
         for outcome in OUTCOMES {
             self.calls.with_label_values(&[name, outcome]);
             let signed_in = if outcome == "answered" { "signed_in" } else { outcome };

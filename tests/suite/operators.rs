@@ -41,6 +41,8 @@ async fn what_happens_is_counted(bridge: Bridge) {
         1
     );
     let calls = bridge.metric(r#"paybridge_salesforce_calls_total{org="main",outcome="answered"}"#).await;
+    // Without a first 0 nobody sees it grow.
+    assert_eq!(bridge.metric(r#"paybridge_salesforce_calls_total{org="main",outcome="unheard"}"#).await, 0);
     let made = bridge.org.calls().iter().filter(|call| call.path.contains("/services/data/")).count();
     assert_eq!(calls, i64::try_from(made).unwrap());
     let (used, limit) = ("paybridge_salesforce_requests_used", "paybridge_salesforce_requests_limit");
