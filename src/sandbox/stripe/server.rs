@@ -129,7 +129,6 @@ pub(super) async fn serve(request: HttpRequest, body: web::Bytes, shared: web::D
         return checkout_page::serve(&request, &body, &shared);
     }
     let arrival = Arrival::read(&request, &body);
-    let number = note(&shared, &arrival);
     let outage = shared.faults.outage();
     let latency = shared.faults.latency();
     let fault = if outage {
@@ -137,6 +136,8 @@ pub(super) async fn serve(request: HttpRequest, body: web::Bytes, shared: web::D
     } else {
         shared.faults.take(&format!("{} {}", arrival.method, arrival.path))
     };
+    // Whoever sees it there may ask for faults that meet the next one, and not this one.
+    let number = note(&shared, &arrival);
     let begun = match fault.and_then(refused_at_once) {
         Some(refusal) => Err(refusal),
         None => begin(&shared, &arrival),
@@ -222,7 +223,7 @@ impl Arrival {
     }
 }
 
-/// Writes the call down before anything can go wrong with it; answers its number.
+/// Writes the call down before anything is done about it; answers its number.
 fn note(shared: &Shared, arrival: &Arrival) -> usize {
     let mut state = shared.state();
     state.calls.push(Call {
