@@ -48,6 +48,7 @@ mod testing;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -111,6 +112,7 @@ impl Running {
         if let Some(task) = self.shared.settings().task.take() {
             task.abort();
         }
+        self.shared.stopped.store(true, Ordering::SeqCst);
         self.server.stop(false)
     }
 }

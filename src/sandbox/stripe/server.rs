@@ -1,6 +1,7 @@
 //! The HTTP side: who may call, which fault a call meets, and that every answer looks like Stripe's.
 
 use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -31,6 +32,8 @@ pub(super) struct Shared {
     pub(super) delivery: Mutex<deliver::Settings>,
     /// Something happened that may have to be delivered.
     pub(super) happened: Notify,
+    /// Nobody is answered any more, on connections that still stand either: the server closes them only by and by.
+    pub(super) stopped: AtomicBool,
 }
 
 impl Shared {
@@ -43,6 +46,7 @@ impl Shared {
             webhook_secret,
             delivery: Mutex::default(),
             happened: Notify::new(),
+            stopped: AtomicBool::new(false),
         }
     }
 
@@ -122,6 +126,9 @@ struct Arrival {
 
 /// Answers every request that reaches the stand-in.
 pub(super) async fn serve(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
+    if shared.stopped.load(Ordering::SeqCst) {
+        return hang_up(&request);
+    }
     if request.path().starts_with("/_sandbox") || request.path() == "/" {
         return control::serve(&request, &body, &shared);
     }
@@ -155,18 +162,21 @@ pub(super) async fn serve(request: HttpRequest, body: web::Bytes, shared: web::D
             reply
         }
     };
-    if fault == Some(Fault::DropConnection)
-        && let Some(wire) = request.conn_data::<Wire>()
-    {
-        // Whatever is returned below finds nobody to read it.
-        if wire.0.shutdown(Shutdown::Both).is_ok() {
-            return HttpResponse::InternalServerError().finish();
-        }
+    if fault == Some(Fault::DropConnection) {
+        return hang_up(&request);
     }
     if let Some(call) = shared.state().calls.get_mut(number) {
         call.status = Some(reply.status);
     }
     respond(&arrival, reply, shared.clock.now().into())
+}
+
+/// Closes the connection; what is returned finds nobody to read it.
+fn hang_up(request: &HttpRequest) -> HttpResponse {
+    if let Some(wire) = request.conn_data::<Wire>() {
+        let _closed_already = wire.0.shutdown(Shutdown::Both);
+    }
+    HttpResponse::InternalServerError().finish()
 }
 
 /// Faults that are met before anything is looked at.

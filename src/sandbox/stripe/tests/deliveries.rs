@@ -103,7 +103,7 @@ async fn in_the_background_events_are_delivered_as_they_happen_and_again() {
     assert_eq!(endpoint.types(), ["customer.created", "customer.created"]);
     assert!(endpoint.answers.lock().unwrap().is_empty());
     caller.stripe.stop().await;
-    // Another stand-in may have got the port meanwhile; it would not know this customer.
+    // Another server may have got the port meanwhile; it would not know this customer.
     let answer = caller.request("GET", &format!("/v1/customers/{customer}")).send().await;
-    assert!(answer.is_err() || answer.unwrap().status() == 404);
+    assert!(answer.is_err() || !answer.unwrap().status().is_success());
 }
