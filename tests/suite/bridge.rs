@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use time::OffsetDateTime;
 
+use crate::patience::watch_this_test;
 use crate::postgres;
 
 pub const STRIPE_KEY: &str = "sk_test_suite";
@@ -548,6 +549,7 @@ pub fn sign(body: &[u8], at: i64, secret: &str) -> String {
 }
 
 pub fn database(backend: Backend, directory: &tempfile::TempDir) -> String {
+    watch_this_test();
     match backend {
         Backend::Sqlite => format!("sqlite://{}", directory.path().join("paybridge.db").display()),
         Backend::Postgres => postgres::server().database(),

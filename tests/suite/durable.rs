@@ -44,8 +44,10 @@ impl Watch {
         let mut said = String::new();
         let mut lines = BufReader::new(strace.stderr.take().unwrap()).lines().map_while(Result::ok);
         for id in processes {
-            let attached = format!("Process {id} attached");
-            while !said.contains(&attached) {
+            // A process of PostgreSQL may have ended since it was listed; strace says so and watches the others.
+            let (attached, gone) =
+                (format!("Process {id} attached"), format!("SEIZE, {id}): No such process"));
+            while !said.contains(&attached) && !said.contains(&gone) {
                 let line = lines.next().unwrap_or_else(|| panic!("strace cannot watch {id}: {said}"));
                 said.push_str(&line);
             }
@@ -215,4 +217,18 @@ async fn on_postgres_a_flush_that_fails_means_come_back_later() {
     // The first starts the others again after the crash, and those must be able to work.
     let others = &server.processes()[1..];
     a_flush_that_fails_means_come_back_later(&service, others, &store).await;
+}
+
+#[test]
+fn a_process_that_ends_before_it_is_watched_holds_up_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let begin = || Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let (mut here, mut gone) = (begin(), begin());
+    gone.kill().unwrap();
+    gone.wait().unwrap();
+    for processes in [[gone.id(), here.id()], [here.id(), gone.id()]] {
+        Watch::attach(directory.path(), &processes, &["-e", "trace=read"]).end();
+    }
+    here.kill().unwrap();
+    here.wait().unwrap();
 }

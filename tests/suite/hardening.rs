@@ -163,6 +163,10 @@ fn stub_org(reply: &'static str) -> (String, std::sync::Arc<std::sync::atomic::A
             let mut buffer = [0; 65_536];
             loop {
                 let n = stream.read(&mut buffer).unwrap();
+                // Somebody who connected and had nothing to say.
+                if n == 0 {
+                    break;
+                }
                 head.extend_from_slice(&buffer[..n]);
                 let text = String::from_utf8_lossy(&head).to_lowercase();
                 let Some(end) = text.find("\r\n\r\n") else { continue };
@@ -171,7 +175,7 @@ fn stub_org(reply: &'static str) -> (String, std::sync::Arc<std::sync::atomic::A
                     .nth(1)
                     .and_then(|t| t.split("\r\n").next()?.parse().ok())
                     .unwrap_or(0);
-                if head.len() >= end + 4 + length || n == 0 {
+                if head.len() >= end + 4 + length {
                     break;
                 }
             }

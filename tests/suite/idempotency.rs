@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 
 use crate::bridge::{Bridge, Caller, STRIPE_KEY, WEBHOOK_SECRET, database};
 use crate::each_backend;
+use crate::patience::until;
 use crate::process::Service;
 
 each_backend!(
@@ -246,9 +247,7 @@ async fn ask_for_an_invoice(bridge: &Bridge, caller: &Caller, happens: impl FnOn
     bridge.stripe.set_latency(Duration::from_millis(250));
     let (caller, asked) = (caller.clone(), body.clone());
     let call = tokio::spawn(async move { caller.post("/v1/invoices", &asked).await });
-    while posts(bridge, "/v1/invoices") == 0 {
-        tokio::task::yield_now().await;
-    }
+    until("Stripe is asked for an invoice", async || posts(bridge, "/v1/invoices") > 0).await;
     happens(&bridge.stripe);
     let answer = call.await.unwrap();
     bridge.stripe.set_latency(Duration::ZERO);
@@ -427,15 +426,12 @@ async fn a_program_that_dies_between_stripes_answer_and_its_own_does_nothing_twi
         let start = || Service::start_with(&url, &patient);
         let service = start();
         // It asks once whose key it has; the fault is not meant for that call.
-        while store.read(bindings::list).await.unwrap().is_empty() {
-            tokio::task::yield_now().await;
-        }
+        until("it knows whose key it has", async || !store.read(bindings::list).await.unwrap().is_empty())
+            .await;
         stripe.fail_next(1, Fault::Hang);
         let caller = Caller::at(&service.address, token.clone());
         let call = tokio::spawn(async move { caller.try_post("/v1/customers", &account()).await });
-        while count(&stripe, "customer.created") == 0 {
-            tokio::task::yield_now().await;
-        }
+        until("Stripe makes a customer", async || count(&stripe, "customer.created") > 0).await;
         service.signal("-KILL");
         assert!(call.await.unwrap().is_none(), "it was answered before it was killed");
         drop(service);

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::bridge::Bridge;
 use crate::each_backend;
+use crate::patience::until;
 use crate::telling::API_VERSION;
 
 each_backend!(
@@ -63,15 +64,12 @@ async fn what_comes_while_its_record_travels_is_sent_afterwards(bridge: Bridge) 
         tokio::spawn(async move { bridge.drain().await })
     };
     let travelling = drain(&bridge);
-    while bridge.org.record(CUSTOMER, "cus_1").is_none() {
-        tokio::task::yield_now().await;
-    }
+    until("the record is written", async || bridge.org.record(CUSTOMER, "cus_1").is_some()).await;
     bridge.org.set_latency(Duration::ZERO);
     hear_of(&bridge, "cus_1", 1, "Second").await;
     let merging = drain(&bridge);
-    while bridge.row(CUSTOMER, "cus_1").await.event_id != "evt_cus_1_1" {
-        tokio::task::yield_now().await;
-    }
+    let is_merged = async || bridge.row(CUSTOMER, "cus_1").await.event_id == "evt_cus_1_1";
+    until("the second event is merged", is_merged).await;
     assert_eq!(bridge.field(CUSTOMER, "cus_1", "Name").unwrap(), "First", "the call had left");
     travelling.await.unwrap();
     merging.await.unwrap();

@@ -25,6 +25,7 @@ mod mapping;
 mod notices;
 mod operators;
 mod order;
+mod patience;
 mod postgres;
 mod process;
 mod promises;

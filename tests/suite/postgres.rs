@@ -9,6 +9,8 @@ use std::sync::{Mutex, OnceLock};
 
 use diesel::{Connection, PgConnection, RunQueryDsl};
 
+use crate::patience::{children_of, watch_this_test};
+
 /// `nobody`: the server refuses to run as root.
 const NOBODY: u32 = 65_534;
 
@@ -28,6 +30,7 @@ impl Server {
     /// `prepare` is shell that runs in the server's directory before it starts, `options` are the server's and win over ours,
     /// which let it lose all when the machine stops.
     pub fn start(prepare: &str, options: &str) -> Self {
+        watch_this_test();
         let binaries = binaries();
         let directory =
             std::env::temp_dir().join(format!("paybridge-test-{}", uuid::Uuid::now_v7().simple()));
@@ -93,14 +96,7 @@ impl Server {
     pub fn processes(&self) -> Vec<u32> {
         let file = std::fs::read_to_string(self.directory.join("data/postmaster.pid")).unwrap();
         let first: u32 = file.lines().next().unwrap().parse().unwrap();
-        let others = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
-            let id: u32 = entry.unwrap().file_name().to_str()?.parse().ok()?;
-            // It may be gone by now. The name, in parentheses, may hold anything.
-            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
-            (parent.parse() == Ok(first)).then_some(id)
-        });
-        std::iter::once(first).chain(others).collect()
+        std::iter::once(first).chain(children_of(first)).collect()
     }
 
     /// The URL of a database of this server.

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,6 +12,7 @@ use paybridge::store::{Backend, Payload, Store, inbox};
 use time::OffsetDateTime;
 
 use crate::bridge::{WEBHOOK_SECRET, database, settings, sign};
+use crate::patience::{until, watch_this_test};
 
 pub struct Service {
     process: Child,
@@ -104,6 +106,7 @@ impl Service {
 
 /// The real program, on a port that is free, with nobody at the addresses of Stripe and Salesforce.
 pub fn command(database_url: &str) -> Command {
+    watch_this_test();
     let mut command = Command::new(env!("CARGO_BIN_EXE_paybridge"));
     command
         .arg("serve")
@@ -111,6 +114,12 @@ pub fn command(database_url: &str) -> Command {
         .envs(settings(database_url, "http://127.0.0.1:9", "http://127.0.0.1:9"))
         .env("PAYBRIDGE__SERVER__BIND", "127.0.0.1:0");
     command
+}
+
+/// Whether a process is one of the program.
+pub fn is_service(id: u32) -> bool {
+    std::fs::read_link(format!("/proc/{id}/exe"))
+        .is_ok_and(|exe| exe == Path::new(env!("CARGO_BIN_EXE_paybridge")))
 }
 
 impl Drop for Service {
@@ -166,9 +175,8 @@ async fn nothing_acknowledged_is_lost_when_the_program_is_killed() {
             // Killed while it works, not at a chosen point.
             let store = Store::open(&url.clone().into(), 2).unwrap();
             let before = i64::try_from(acknowledged.len()).unwrap();
-            while store.read(inbox::counts).await.unwrap().1 < before + 100 {
-                tokio::task::yield_now().await;
-            }
+            let more = async || store.read(inbox::counts).await.unwrap().1 >= before + 100;
+            until("a hundred events are stored", more).await;
             service.signal("-KILL");
             for sender in senders {
                 acknowledged.extend(sender.await.unwrap());
@@ -202,9 +210,7 @@ async fn told_to_stop_it_finishes_and_ends_well() {
     let stop = Arc::new(AtomicBool::new(false));
     let sender = tokio::spawn(post_until_gone(service.address.clone(), 0, Arc::clone(&stop)));
     let store = Store::open(&url.into(), 2).unwrap();
-    while store.read(inbox::counts).await.unwrap().1 < 10 {
-        tokio::task::yield_now().await;
-    }
+    until("ten events are stored", async || store.read(inbox::counts).await.unwrap().1 >= 10).await;
     let told = Instant::now();
     service.signal("-TERM");
     let ended =

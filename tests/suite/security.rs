@@ -13,15 +13,13 @@ use tokio::net::TcpStream;
 
 use crate::bridge::{Bridge, STRIPE_KEY, WEBHOOK_SECRET, database, keys, sign};
 use crate::each_backend;
+use crate::patience::{FOREVER, until};
 use crate::process::Service;
 
 each_backend!(
     a_captured_webhook_is_worth_nothing_elsewhere_or_later,
     what_is_no_plain_text_reaches_salesforce_as_text,
 );
-
-/// Far longer than anything may take here; only a test that fails waits so long.
-const FOREVER: Duration = Duration::from_secs(90);
 
 const CUSTOMER: &str = r#"{"id":"cus_1","object":"customer","created":1795000000,"livemode":false,"balance":0,"email":null,"description":null,"metadata":{},"name":"Ada"}"#;
 
@@ -350,13 +348,7 @@ async fn after_a_full_run_no_secret_and_nothing_personal_is_in_the_log() {
         "webhook refused",
     ];
     let log = || service.log.lock().unwrap().clone();
-    tokio::time::timeout(FOREVER, async {
-        while !happened.iter().all(|line| log().contains(line)) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap_or_else(|_| panic!("the run is not whole: {}", log()));
+    until("the log tells of all of it", async || happened.iter().all(|line| log().contains(line))).await;
     service.stop();
 
     let log = service.log.lock().unwrap().clone();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::RunQueryDsl;
 use paybridge::store::outbox::{self, NewState, Position};
@@ -10,6 +10,7 @@ use paybridge::store::{self, Backend, Conn, Group, Payload, Store, inbox};
 
 use crate::bridge::{Bridge, arrived, database, lease_due};
 use crate::each_backend;
+use crate::patience::{FOREVER, until};
 
 each_backend!(
     a_lease_that_ended_cannot_write_its_result,
@@ -72,9 +73,7 @@ async fn what_nobody_waits_for_any_more_is_not_committed(bridge: Bridge) {
     for number in 0..committers {
         let (group, job) = (group.clone(), event(&format!("evt_before_{number}")));
         before.push(tokio::spawn(async move { group.write(job).await }));
-        while entered.load(Ordering::SeqCst) <= number {
-            tokio::task::yield_now().await;
-        }
+        until("a thread has a batch", async || entered.load(Ordering::SeqCst) > number).await;
     }
     let gone = tokio::time::timeout(Duration::ZERO, group.write(event("evt_gone"))).await;
     assert!(gone.is_err());
@@ -298,9 +297,7 @@ pub async fn cross(
         let write = move |conn: &mut Conn| {
             first(conn)?;
             held.send(()).unwrap();
-            while !somebody_waits_for(conn) {
-                std::thread::yield_now();
-            }
+            until_somebody_waits_for(conn, 1);
             last(conn)
         };
         store.write(write).await
@@ -311,11 +308,15 @@ pub async fn cross(
     assert!(one.is_ok() && other.is_ok(), "they locked each other out: {one:?} {other:?}");
 }
 
-fn somebody_waits_for(conn: &mut Conn) -> bool {
-    use diesel::RunQueryDsl;
+/// Blocks until so many others wait for what this transaction holds.
+pub fn until_somebody_waits_for(conn: &mut Conn, others: usize) {
     let Conn::Postgres(c) = conn else { panic!("only PostgreSQL has locks of rows") };
     let query = "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))";
-    diesel::sql_query(query).execute(c).unwrap() > 0
+    let begun = Instant::now();
+    while diesel::sql_query(query).execute(c).unwrap() < others {
+        assert!(begun.elapsed() < FOREVER, "nobody waits: they do not meet");
+        std::thread::yield_now();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

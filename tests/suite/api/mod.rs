@@ -36,6 +36,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::patience::watch_this_test;
+
 const KEY: &str = "sk_test_standin";
 const TOKEN_SECRET: &str = "the-secret-by-which-tokens-are-signed";
 
@@ -109,6 +111,7 @@ impl Desk {
     }
 
     async fn open(timeout: Duration, patience: Duration, auth: AuthConfig) -> Self {
+        watch_this_test();
         let clock = Clock::manual(time::OffsetDateTime::from_unix_timestamp(1_795_190_400).unwrap());
         let options = Options {
             port: 0,

@@ -29,6 +29,7 @@ use secrecy::ExposeSecret;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use self::told::{Addresses, Called, Counts, Told};
 use crate::bridge::{self, STRIPE_KEY, WEBHOOK_SECRET};
@@ -42,6 +43,8 @@ const CALLERS: usize = 4;
 const APART: usize = 1_000_000;
 /// Nothing may stand still so long once nobody disturbs any more.
 const STANDSTILL: Duration = Duration::from_secs(90);
+/// Nor may it take so long until nothing waits.
+const ENDLESS: Duration = Duration::from_secs(600);
 
 /// Both stand-ins and a database, which outlive every service between them.
 struct World {
@@ -124,7 +127,8 @@ impl World {
     /// Waits until nothing waits any more.
     async fn settled(&self) {
         let store = self.store().await;
-        let (mut last, mut changed) = (None, Instant::now());
+        let begun = Instant::now();
+        let (mut last, mut changed) = (None, begun);
         let mut look = tokio::time::interval(Duration::from_millis(50));
         loop {
             look.tick().await;
@@ -137,6 +141,7 @@ impl World {
                 (last, changed) = (Some(waits), Instant::now());
             }
             assert!(changed.elapsed() < STANDSTILL, "nothing goes on: {last:?}");
+            assert!(begun.elapsed() < ENDLESS, "it goes on and comes to no end: {last:?}");
         }
     }
 
@@ -317,12 +322,12 @@ impl Load {
         self.stop.store(true, Ordering::SeqCst);
         let (mut told, mut called) = (Told::default(), Called::default());
         for sender in self.senders {
-            let one = sender.await.unwrap();
+            let one = timeout(ENDLESS, sender).await.expect("an event is never taken").unwrap();
             told.families.extend(one.families);
             told.acknowledged.extend(one.acknowledged);
         }
         for caller in self.callers {
-            let one = caller.await.unwrap();
+            let one = timeout(ENDLESS, caller).await.expect("a call is never answered").unwrap();
             called.answers.extend(one.answers);
             called.cut += one.cut;
         }

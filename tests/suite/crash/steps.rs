@@ -1,12 +1,12 @@
 //! Killed at each step between two commits, and inside each.
 
 use std::os::unix::process::ExitStatusExt;
-use std::time::{Duration, Instant};
 
 use paybridge::crash::CRASH_AT;
 use paybridge::store::Backend;
 
 use super::{Load, World, seeded};
+use crate::patience::until;
 use crate::process::Service;
 
 /// In the order of a payment's way; `written` and `merged` are inside a transaction that is about to be committed.
@@ -27,8 +27,6 @@ const STEPS: [&str; 15] = [
     "call_answered",
     "call_settled",
 ];
-/// A step that is not reached under load within this time is never reached, however slow the machine is.
-const PATIENCE: Duration = Duration::from_secs(180);
 const SIGABRT: i32 = 6;
 
 /// Each step at an early and at a later passage.
@@ -59,16 +57,9 @@ async fn dies_at(world: &World, load: &Load, place: &str) {
         Err(ended) => ended.status,
         Ok(mut service) => {
             load.turn_to(world, &[&service]);
-            let (begun, mut look) = (Instant::now(), tokio::time::interval(Duration::from_millis(10)));
-            let status = loop {
-                look.tick().await;
-                if let Some(status) = service.ended() {
-                    break status;
-                }
-                assert!(begun.elapsed() < PATIENCE, "{place} is never reached");
-            };
+            until(place, async || service.ended().is_some()).await;
             load.turn_away();
-            status
+            service.ended().unwrap()
         }
     };
     assert_eq!(status.signal(), Some(SIGABRT), "{place}: {status}");

@@ -3,39 +3,29 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use paybridge::store::Backend;
 
 use super::wire::Wire;
 use super::{Load, World, at_some_moment, seeded};
 use crate::durable::{CAREFUL, Watch};
+use crate::patience::until;
 use crate::postgres::Server;
 use crate::process::Service;
 
-/// Far longer than anything takes here.
-const FOREVER: Duration = Duration::from_secs(120);
 const ROUNDS: usize = 4;
 
 /// Waits until `counted` has grown by `by`.
 async fn grown(counted: &std::sync::atomic::AtomicUsize, by: usize, what: &str) {
-    let (begun, before) = (Instant::now(), counted.load(Ordering::SeqCst));
-    let mut look = tokio::time::interval(Duration::from_millis(10));
-    while counted.load(Ordering::SeqCst) < before + by {
-        look.tick().await;
-        assert!(begun.elapsed() < FOREVER, "no {what}");
-    }
+    let before = counted.load(Ordering::SeqCst);
+    until(what, async || counted.load(Ordering::SeqCst) >= before + by).await;
 }
 
 /// Events are acknowledged, and records arrive.
 async fn works(world: &World, load: &Load) {
-    let (begun, calls) = (Instant::now(), world.org.calls_used());
-    grown(&load.counts.acknowledged, 50, "event is acknowledged").await;
-    let mut look = tokio::time::interval(Duration::from_millis(10));
-    while world.org.calls_used() <= calls {
-        look.tick().await;
-        assert!(begun.elapsed() < FOREVER, "no record is delivered");
-    }
+    let calls = world.org.calls_used();
+    grown(&load.counts.acknowledged, 50, "events are acknowledged").await;
+    until("records are delivered", async || world.org.calls_used() > calls).await;
 }
 
 /// The load ends, what waits is done, and all is compared.
@@ -58,7 +48,7 @@ async fn postgres_is_killed_and_started_again_and_nothing_is_lost() {
         works(&world, &load).await;
         at_some_moment(&mut random, 500).await;
         server.kill();
-        grown(&load.counts.refused, 5, "event is refused while there is no database").await;
+        grown(&load.counts.refused, 5, "events are refused while there is no database").await;
         server.start_again();
     }
     works(&world, &load).await;
@@ -82,12 +72,9 @@ async fn the_disk_is_full(world: World, server: Option<&Server>) {
         let tamper = ["-e", &format!("trace={calls}"), "-e", &full];
         let mut watch = Watch::attach(directory.path(), &processes, &tamper);
         let refused = || load.counts.refused.load(Ordering::SeqCst);
-        let (begun, before) = (Instant::now(), refused());
-        let mut look = tokio::time::interval(Duration::from_millis(10));
-        while refused() < before + 5 && !watch.is_over() {
-            look.tick().await;
-            assert!(begun.elapsed() < FOREVER, "no event is refused while the disk is full");
-        }
+        let before = refused();
+        let is_noticed = async || refused() >= before + 5 || watch.is_over();
+        until("events are refused while the disk is full", is_noticed).await;
         assert!(watch.end().contains("ENOSPC"), "nothing was written");
     }
     works(&world, &load).await;
@@ -124,7 +111,7 @@ async fn the_network_is_cut(backend: Backend) {
         to_stripe.cut(silent);
         to_org.cut(silent);
         // Stripe's events are taken all the same.
-        grown(&load.counts.acknowledged, 50, "event is acknowledged while the network is cut").await;
+        grown(&load.counts.acknowledged, 50, "events are acknowledged while the network is cut").await;
         at_some_moment(&mut random, 3_000).await;
         to_stripe.mend();
         to_org.mend();
@@ -189,7 +176,7 @@ async fn the_clock_jumps(backend: Backend) {
         at_some_moment(&mut random, 1_000).await;
         clock.move_to(jump);
         if jump.abs() > 300_000 {
-            grown(&load.counts.refused, 5, "event is refused while its signature is too old").await;
+            grown(&load.counts.refused, 5, "events are refused while their signatures are too old").await;
             clock.move_to(0);
         }
     }
