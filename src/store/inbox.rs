@@ -254,6 +254,13 @@ pub fn one_at_a_time(conn: &mut Conn) -> Result<()> {
     Ok(())
 }
 
+/// Whether all of these events wait still: another process may have merged them, or a person may have acted.
+pub fn all_wait(conn: &mut Conn, seqs: &[i64]) -> Result<bool> {
+    let waiting = inbox::table.filter(inbox::seq.eq_any(seqs)).filter(inbox::state.eq("pending")).count();
+    let waiting: i64 = on_backend!(conn, c => waiting.get_result(c))?;
+    Ok(usize::try_from(waiting) == Ok(seqs.len()))
+}
+
 /// The events are mapped: they leave the inbox, their bodies stay, and they can be found by their objects.
 pub fn complete(conn: &mut Conn, seqs: &[i64]) -> Result<()> {
     let about = events::table

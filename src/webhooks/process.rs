@@ -94,6 +94,8 @@ impl Route {
 /// What one transaction did.
 #[derive(Clone, Copy, Debug, Default)]
 struct Done {
+    /// There may be more.
+    again: bool,
     events: usize,
     changes: usize,
     wanted: usize,
@@ -122,8 +124,8 @@ impl Processor {
 
 impl Processor {
     /// Takes and maps without holding up the events that come in, then merges in one transaction, during which the next batch is
-    /// taken and mapped if there is more. Should another process have taken the same events meanwhile, merging them twice
-    /// changes nothing.
+    /// taken and mapped if there is more. Should another process have merged some of these events meanwhile, nothing is done,
+    /// and what still waits is taken anew.
     async fn process_batch(&self) -> store::Result<Done> {
         let mut ahead = self.ahead.0.lock().await;
         let Taken { batch, next } = match ahead.taken.take() {
@@ -147,7 +149,7 @@ impl Processor {
         let (merged, taken) = tokio::join!(merge, meanwhile);
         // If this one is to be taken again, so is that.
         let merged = merged?;
-        ahead.taken = taken.filter(|taken| taken.batch.events > 0);
+        ahead.taken = taken.filter(|taken| taken.batch.events > 0 && merged.events > 0);
         crash::at("merge_committed");
         Ok(merged)
     }
@@ -183,7 +185,7 @@ impl Step for Processor {
                 if done.wanted > 0 {
                     self.fetching.ring();
                 }
-                if done.events > 0 { Next::Again } else { Next::Idle }
+                if done.again { Next::Again } else { Next::Idle }
             }
             Err(error) => {
                 tracing::warn!(
@@ -240,6 +242,10 @@ fn understand_all(events: &[PendingEvent], mapping: &Mapping, accounts: &BTreeMa
 fn merge_batch(conn: &mut Conn, batch: Batch, now_ms: i64) -> store::Result<Done> {
     let Batch { events, states, mut wanted, wishes, notes, done_with, dead } = batch;
     inbox::one_at_a_time(conn)?;
+    let seqs: Vec<i64> = done_with.iter().copied().chain(dead.iter().map(|(seq, _)| *seq)).collect();
+    if !inbox::all_wait(conn, &seqs)? {
+        return Ok(Done { again: true, ..Done::default() });
+    }
     let changes = merge(conn, states, &mut wanted, now_ms)?;
     wanted.extend(unknown(conn, wishes, now_ms)?);
     fetches::request(conn, &wanted, now_ms)?;
@@ -251,7 +257,7 @@ fn merge_batch(conn: &mut Conn, batch: Batch, now_ms: i64) -> store::Result<Done
     }
     inbox::complete(conn, &done_with)?;
     crash::at("events_merged");
-    Ok(Done { events, changes, wanted: wanted.len(), dead: dead.len() })
+    Ok(Done { again: true, events, changes, wanted: wanted.len(), dead: dead.len() })
 }
 
 /// What an event comes down to.

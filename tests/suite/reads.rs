@@ -7,11 +7,13 @@ use std::time::Duration;
 use paybridge::clock::unix_ms;
 use paybridge::sandbox::stripe::Fault;
 use paybridge::store::fetches::{self, Due, Wanted};
-use paybridge::store::{Backend, Conn, Result, notes, standing};
+use paybridge::store::{Backend, Conn, Result, inbox, notes, standing};
+use paybridge::worker::Step;
 
 use crate::bridge::{Bridge, state_of};
 use crate::each_backend;
-use crate::store::cross;
+use crate::store::{cross, until_somebody_waits_for};
+use crate::telling::processor;
 
 each_backend!(
     wishes_of_one_object_become_one,
@@ -197,4 +199,33 @@ async fn many_wishes_and_notes_are_few_statements() {
     let statements = statements.load(Ordering::SeqCst) - 201;
     assert!(statements <= 5, "{statements} statements beside those that look");
     bridge.store().write(move |conn| fetches::complete(conn, &rows)).await.unwrap();
+}
+
+/// Each has mapped the same event before the other could merge it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_two_processes_have_in_hand_is_wished_for_once() {
+    let bridge = Bridge::start(Backend::Postgres).await;
+    bridge.a_customer("In an old shape").await;
+    let mut event = bridge.stripe.events()[0].clone();
+    event["api_version"] = "2020-08-27".into();
+    assert_eq!(bridge.receive(&event.to_string()).await.status, 200);
+    let [one, other] = [(); 2].map(|()| processor(&bridge, [("main".to_owned(), "main".to_owned())].into()));
+    let (held, holds) = tokio::sync::oneshot::channel();
+    let store = bridge.store().clone();
+    let holding = tokio::spawn(async move {
+        let hold = move |conn: &mut Conn| {
+            inbox::one_at_a_time(conn)?;
+            held.send(()).unwrap();
+            until_somebody_waits_for(conn, 2);
+            Ok(())
+        };
+        store.write(hold).await
+    });
+    holds.await.unwrap();
+    let _both = tokio::join!(one.step(), other.step());
+    holding.await.unwrap().unwrap();
+    let wished = bridge.store().read(|conn| due(conn, i64::MAX)).await.unwrap();
+    assert_eq!(wished.iter().map(|one| one.wishes).collect::<Vec<_>>(), [1]);
+    assert_eq!(bridge.store().read(inbox::counts).await.unwrap(), (0, 1));
+    bridge.drain().await;
 }

@@ -84,6 +84,18 @@ fn mapping() -> Arc<Mapping> {
     Arc::clone(MAPPING.get_or_init(load))
 }
 
+/// What maps events of these accounts for these orgs.
+pub fn processor(bridge: &Bridge, orgs: BTreeMap<String, String>) -> Processor {
+    let route = |org| {
+        let route = Route::unguarded(org, API_VERSION.to_owned());
+        route.account_pass.set(State::Open("acct_1SandboxPaybridge".into()));
+        route
+    };
+    let routes = orgs.into_iter().map(|(account, org)| (account, route(org))).collect();
+    let (store, clock) = (bridge.store().clone(), bridge.clock.clone());
+    Processor::new(store, mapping(), routes, clock, Bell::default(), Bell::default())
+}
+
 /// How many events of each order come at once.
 #[derive(Clone, Copy, Debug)]
 pub enum Pace {
@@ -99,14 +111,9 @@ pub enum Pace {
 pub async fn tell(bridge: &Bridge, name: &str, orders: &[Vec<Told>], pace: Pace) -> Vec<End> {
     // A second account of the same org: within one account the inbox would not let an event in twice.
     let accounts = |number: usize| [format!("{name} {number}"), format!("{name} {number} again")];
-    let route = |number: usize| {
-        let route = Route::unguarded(format!("{name} {number}"), API_VERSION.to_owned());
-        route.account_pass.set(State::Open("acct_1SandboxPaybridge".into()));
-        route
-    };
-    let routes = (0..orders.len()).flat_map(|n| accounts(n).map(|account| (account, route(n)))).collect();
-    let (store, clock) = (bridge.store().clone(), bridge.clock.clone());
-    let processor = Processor::new(store, mapping(), routes, clock, Bell::default(), Bell::default());
+    let org = |number: usize| format!("{name} {number}");
+    let routes = (0..orders.len()).flat_map(|n| accounts(n).map(|account| (account, org(n)))).collect();
+    let processor = processor(bridge, routes);
     let mut random = fastrand::Rng::with_seed(20_261_125);
     let mut waiting: Vec<_> = orders.iter().map(|order| (Vec::<&str>::new(), order.iter())).collect();
     while waiting.iter().any(|(_, left)| left.len() > 0) {
@@ -138,7 +145,7 @@ pub async fn tell(bridge: &Bridge, name: &str, orders: &[Vec<Told>], pace: Pace)
     }
     let mut ends: Vec<End> = Vec::new();
     for (number, order) in orders.iter().enumerate() {
-        let org = route(number).org;
+        let org = org(number);
         let ids: Vec<String> = order.iter().map(|event| event.object_id.clone()).collect();
         let rows = bridge.store().read(move |conn| rows(conn, &org, &ids)).await.unwrap();
         ends.push(End { rows, asked: Vec::new() });
