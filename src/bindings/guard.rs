@@ -61,6 +61,12 @@ struct Wait {
     ask_ms: i64,
     /// What was said of it when it was asked last; asked at once when it is something else.
     said: Option<Said>,
+    /// Whether people were told that somebody has to act.
+    alerted: bool,
+    /// Who the way was open to. Should that one go on answering after another was confirmed elsewhere, only this process is
+    /// behind the times.
+    had: Option<Arc<str>>,
+    outdated: bool,
 }
 
 /// Who is bound, as what, and since when.
@@ -121,6 +127,7 @@ impl Guard {
                 Some(_) => State::Closed("the key is new; it is not known yet whose it is".into()),
                 None => State::Unknown,
             };
+            self.open_to(STRIPE, name, &state);
             account.client.pass().set(state);
         }
         for (name, org) in &self.orgs {
@@ -131,7 +138,14 @@ impl Guard {
             if let State::Closed(why) = &state {
                 tracing::error!("traffic with salesforce.{name} is stopped; nothing is lost: {why}");
             }
+            self.open_to(SALESFORCE, name, &state);
             org.client.pass().set(state);
+        }
+    }
+
+    fn open_to(&self, party: &'static str, name: &str, state: &State) {
+        if let State::Open(identity) = state {
+            self.wait(party, name, Wait { had: Some(Arc::clone(identity)), ..self.waiting(party, name) });
         }
     }
 
@@ -148,7 +162,10 @@ impl Guard {
             let pass = org.client.pass();
             if !matches!(pass.state(), State::Open(_)) && self.is_due(SALESFORCE, name) {
                 let result = self.look_at_org(name, org).await;
-                let stopped = why_stopped(&result);
+                let stopped = match self.waiting(SALESFORCE, name).outdated {
+                    true => Stopped::AsBefore,
+                    false => why_stopped(&result),
+                };
                 opened |= self.note(SALESFORCE, name, pass, result);
                 self.show(name, stopped).await;
             }
@@ -201,7 +218,7 @@ impl Guard {
         if wait.said == bound {
             return wait.ask_ms <= unix_ms(self.clock.now());
         }
-        wait = Wait { said: bound, ..Wait::default() };
+        wait = Wait { said: bound, had: wait.had, ..Wait::default() };
         self.wait(party, name, wait);
         true
     }
@@ -222,7 +239,19 @@ impl Guard {
     ) -> Result<Result<Binding, String>, Failed> {
         let (of, name, key_hash) = (name, name.to_owned(), key_hash.to_owned());
         let now_ms = unix_ms(self.clock.now());
-        let write = move |conn: &mut Conn| match (judge(bound.as_ref(), &found), bound) {
+        let judged = judge(bound.as_ref(), &found);
+        let wait = self.waiting(party, of);
+        let outdated =
+            matches!(judged, Judged::Another) && wait.had.as_deref() == Some(found.identity.as_str());
+        self.wait(party, of, Wait { outdated, ..wait });
+        if let Some(bound) = bound.as_ref().filter(|_| outdated) {
+            return Ok(Err(format!(
+                "this process still reaches {}, and {party}.{of} was given to {} elsewhere: start it again with the \
+                 settings of that one",
+                found.identity, bound.identity
+            )));
+        }
+        let write = move |conn: &mut Conn| match (judged, bound) {
             (Judged::Same, Some(bound)) => {
                 bindings::answered(conn, party, &name, &key_hash)?;
                 Ok(Ok(bound))
@@ -279,9 +308,10 @@ impl Guard {
                 let longer = LOOK_AGAIN.saturating_mul(1 << wait.answers.min(31)).min(BACKOFF.1);
                 wait.look_ms = now_ms + ms(LOOK_AGAIN);
                 wait.ask_ms = now_ms + ms(longer);
-                wait.failures = 0;
+                (wait.failures, wait.alerted) = (0, false);
                 wait.answers = if matches!(state, State::Open(_)) { 0 } else { wait.answers + 1 };
                 self.wait(party, name, wait);
+                self.open_to(party, name, &state);
                 if !pass.set(state.clone()) {
                     return false;
                 }
@@ -309,10 +339,11 @@ impl Guard {
                 let until_ms = now_ms + ms(longer) + 1;
                 (wait.failures, wait.ask_ms) = (failures, until_ms);
                 wait.look_ms = until_ms.min(now_ms + ms(LOOK_AGAIN));
-                self.wait(party, name, wait);
                 let until = from_unix_ms(until_ms);
-                let needs_person = matches!(error, Failed::Party { needs_person: true, .. });
-                if failures == 1 && needs_person {
+                let alert = !wait.alerted && matches!(error, Failed::Party { needs_person: true, .. });
+                wait.alerted |= alert;
+                self.wait(party, name, wait);
+                if alert {
                     tracing::error!(%until, "nothing moves until somebody mends this: it is not known yet who {party}.{name} is: {error}");
                 } else if failures == 1 {
                     tracing::warn!(%until, "it is not known yet who {party}.{name} is: {error}");

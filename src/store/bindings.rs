@@ -52,10 +52,15 @@ pub fn find(conn: &mut Conn, party: &str, name: &str) -> Result<Option<Binding>>
         .optional())?)
 }
 
-/// Whether the name stands for another org than this one: a person may have said so to another process.
+/// Whether the name stands for another org than this one: a person may have said so to another process. One who is about to say
+/// so is waited for, and nobody can until the end of the transaction.
 pub fn is_another_org(conn: &mut Conn, name: &str, identity: &str) -> Result<bool> {
-    let another = bindings::table.find((SALESFORCE, name)).filter(bindings::identity.ne(identity));
-    Ok(on_backend!(conn, c => diesel::select(diesel::dsl::exists(another)).get_result(c))?)
+    let query = bindings::table.find((SALESFORCE, name)).select(bindings::identity);
+    let bound: Option<String> = match conn {
+        Conn::Sqlite(c) => query.first(c).optional()?,
+        Conn::Postgres(c) => query.for_share().first(c).optional()?,
+    };
+    Ok(bound.is_some_and(|bound| bound != identity))
 }
 
 /// Binds a name to the first that answered to it. Should another process have been first, that one stands.

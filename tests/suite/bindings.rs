@@ -4,10 +4,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use paybridge::sandbox::stripe::Fault;
-use paybridge::store::{self, bindings};
+use paybridge::store::{self, Backend, bindings};
 
 use crate::bridge::{Bridge, settings};
 use crate::each_backend;
+use crate::store::cross;
 
 each_backend!(
     the_account_and_the_org_are_bound_at_the_first_connect,
@@ -112,6 +113,10 @@ async fn who_sends_to_the_old_org_stops_when_another_is_confirmed_elsewhere(brid
     assert!(bridge.org.record(CUSTOMER, &second).is_none(), "the old org got a record");
     assert_eq!(bridge.org.writes(CUSTOMER, &first), 1, "the old org got it again");
     assert_eq!(bridge.counts().await.pending, 2, "both wait for the new org");
+    // Only this process is behind; others are at work, and nobody is asked to undo what was confirmed.
+    assert_eq!(bridge.stops().await, []);
+    let (_, said) = paybridge(&bridge, &["bindings", "list"]).await;
+    assert!(!said.contains("answers instead") && !said.contains("STOPPED"), "{said}");
     bridge.org.set_org_id(OTHER_ORG);
     bridge.drain_for(A_MINUTE * 2).await;
     assert_eq!(bridge.counts().await.done, 2);
@@ -230,4 +235,21 @@ async fn ids_of_another_orgs_records_are_not_sent(bridge: Bridge) {
         let customer = customer["id"].as_str().unwrap();
         assert_eq!(bridge.field(CUSTOMER, customer, "Account__c").is_some(), linked, "{org}");
     }
+}
+
+/// Whoever composes a call while a person confirms another org would send it to the old one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_where_to_send_waits_for_who_is_about_to_confirm() {
+    let bridge = Bridge::start(Backend::Postgres).await;
+    let old = bridge.org.org_id();
+    cross(
+        &bridge,
+        |conn| bindings::rebind(conn, "salesforce", "main", OTHER_ORG, "sandbox", 1),
+        move |conn| {
+            assert!(bindings::is_another_org(conn, "main", &old)?);
+            Ok(())
+        },
+        |_conn| Ok(()),
+    )
+    .await;
 }
