@@ -43,6 +43,10 @@ pub async fn authenticate(
         return Ok(request.error_response(Problem::not_set_up()));
     };
     let caller = match bearer(request.request()) {
+        Some(bearer) if said_twice(bearer) => Err(Problem::new(
+            Code::CredentialsInvalid,
+            "the header says `Bearer` twice: where you put the token in, leave the word out",
+        )),
         Some(bearer) => {
             let source = source(request.request(), &state.auth);
             state.auth.authenticate(bearer, source).await.map_err(Problem::from)
@@ -60,6 +64,11 @@ pub async fn authenticate(
         }
         Err(problem) => Ok(request.error_response(problem)),
     }
+}
+
+/// Swagger UI and Named Credentials put the word there themselves, and people paste it once more.
+fn said_twice(bearer: &str) -> bool {
+    bearer.get(..7).is_some_and(|begin| begin.eq_ignore_ascii_case("bearer "))
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {

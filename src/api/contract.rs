@@ -1,5 +1,7 @@
 //! The OpenAPI document is true. Whether it can be imported is judged in `tests/suite/contract`.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::*;
@@ -44,4 +46,15 @@ fn every_field_that_is_read_is_described() {
         known.sort_unstable();
         assert_eq!(known, described, "{schema}");
     }
+}
+
+#[test]
+fn every_group_of_operations_is_described() {
+    let contract = contract();
+    let groups = contract["tags"].as_array().unwrap();
+    let described: BTreeSet<&str> = groups.iter().filter_map(|group| group["name"].as_str()).collect();
+    let operations =
+        contract["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+    let used: BTreeSet<&str> = operations.filter_map(|operation| operation["tags"][0].as_str()).collect();
+    assert_eq!(described, used);
 }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::moments;
@@ -37,8 +38,13 @@ impl Fields {
     /// Errors: 400 `invalid_json` when it is not a JSON object.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
         let object: Object = serde_json::from_slice(body).map_err(|error| {
-            let place = format!("line {} column {}", error.line(), error.column());
-            Problem::new(Code::InvalidJson, format!("not a JSON object; see {place}"))
+            // Of a value that is no object the error would quote what was sent.
+            let detail = match error.classify() {
+                _ if body.is_empty() => "the body is empty: send a JSON object".to_owned(),
+                Category::Data => "the body is JSON, but not an object: begin with `{`".to_owned(),
+                _ => format!("the body is not JSON: {error}"),
+            };
+            Problem::new(Code::InvalidJson, detail)
         })?;
         Ok(Self::at(String::new(), object))
     }

@@ -129,6 +129,17 @@ impl ApiState {
             idempotencyKey; a repeated call gets the first answer again. Errors have one shape with a stable code.",
         license(name = "MIT OR Apache-2.0"),
     ),
+    // In the order in which somebody who begins needs them.
+    tags(
+        (name = "customers", description = "Who pays: one Stripe customer for each Salesforce record."),
+        (name = "payments", description = "Payment intents: one payment each, from creation to capture or cancellation."),
+        (name = "checkout", description = "Pages of Stripe's where a customer pays: checkout sessions and payment links."),
+        (name = "refunds", description = "Money that goes back, all of it or a part."),
+        (name = "subscriptions", description = "Payments that repeat, and schedules of several terms."),
+        (name = "invoices", description = "What a customer owes, sent by Stripe."),
+        (name = "catalog", description = "Products and their prices, from Product2 and PricebookEntry."),
+        (name = "operations", description = "For those who look after it: calls that take longer, what waits, what was given up, and why a record looks as it does."),
+    ),
     modifiers(&Security),
 )]
 struct Contract;

@@ -140,6 +140,17 @@ async fn what_is_no_request_for_us_is_a_problem_as_well() {
         assert_eq!(got.headers["content-type"], "application/json");
         assert_eq!(got.headers.contains_key("allow"), expected.0 == 405);
     }
+    for (body, detail) in [
+        ("", "the body is empty"),
+        ("[1]", "not an object"),
+        (r#""sk_live_pasted""#, "not an object"),
+        (r#"{"name": "Ada" "email": 1}"#, "expected `,` or `}` at line 1 column 16"),
+        (r#"{"name": "Ada","#, "EOF while parsing"),
+    ] {
+        let got = desk.send(post(body, "application/json")).await;
+        let said = got.body["detail"].as_str().unwrap();
+        assert!(said.contains(detail) && !said.contains("pasted"), "{body}: {said}");
+    }
     let large = format!(r#"{{"name":"{}"}}"#, "x".repeat(1024 * 1024));
     let large = desk.request("POST", "/v1/customers").header("Content-Type", "application/json").body(large);
     assert_eq!(desk.send(large).await.problem(), (413, "body_too_large"));

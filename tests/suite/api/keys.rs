@@ -65,5 +65,9 @@ async fn only_a_living_key_opens() {
             assert_eq!(got.headers["www-authenticate"], "Bearer");
         }
     }
+    desk.token = "Bearer pb_none_none".to_owned();
+    let got = desk.get("/v1/customers/cus_1").await;
+    assert_eq!(got.problem(), (401, "credentials_invalid"));
+    assert!(got.body["detail"].as_str().unwrap().contains("says `Bearer` twice"), "{:#}", got.body);
     assert!(desk.stripe.calls().is_empty());
 }
