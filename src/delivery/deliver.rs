@@ -335,7 +335,9 @@ impl Running {
         let leased_until_ms = unix_ms(now + shared.config.lease);
         let idle = self.calls.is_empty() && self.prepared.is_none() && !self.busy.has_unheard();
         // Never the same twice, so that letting go of one turn does not end a later one.
-        self.held_until_ms = unix_ms(now + HOLD).max(self.held_until_ms + 1);
+        let until_ms = unix_ms(now + HOLD);
+        let clock_was_ahead = self.held_until_ms > until_ms + lanes::LONGEST;
+        self.held_until_ms = if clock_was_ahead { until_ms } else { until_ms.max(self.held_until_ms + 1) };
         let (in_tx, lease, held_until_ms) = (Arc::clone(shared), call_id.clone(), self.held_until_ms);
         let bound = shared.client.pass().identity();
         let taken = move |conn: &mut Conn| {

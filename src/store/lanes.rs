@@ -7,7 +7,7 @@ use super::error::Result;
 use super::schema::lanes;
 
 /// Milliseconds: far longer than anybody holds a lane, and than clocks of two processes differ that nobody notices.
-const LONGEST: i64 = 3_600_000;
+pub const LONGEST: i64 = 3_600_000;
 
 /// Whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

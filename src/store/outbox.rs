@@ -405,6 +405,9 @@ pub fn arrived(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<Vec<
     Ok(found)
 }
 
+/// Milliseconds: no call lasts so long; a lease for longer was taken by a clock that was wrong.
+const LONGEST_CALL: i64 = 86_400_000;
+
 /// Records and their parents in calls of others that may still be under way: external ids, the parents as a JSON list, and
 /// until when.
 pub fn travelling(conn: &mut Conn, org: &str, now_ms: i64) -> Result<Vec<(String, String, i64)>> {
@@ -414,7 +417,7 @@ pub fn travelling(conn: &mut Conn, org: &str, now_ms: i64) -> Result<Vec<(String
             .filter(outbox::org.eq(org))
             .filter(outbox::sobject.eq(&queue.sobject))
             .filter(unfinished())
-            .filter(outbox::due_at.gt(now_ms))
+            .filter(outbox::due_at.gt(now_ms).and(outbox::due_at.le(now_ms + LONGEST_CALL)))
             .filter(outbox::state.eq("leased"))
             .select((outbox::external_id, outbox::parents, outbox::due_at));
         let rows: Vec<_> = on_backend!(conn, c => query.load(c))?;

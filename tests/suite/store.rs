@@ -19,6 +19,7 @@ each_backend!(
     what_is_due_is_leased_and_no_row_twice,
     any_number_of_parents_is_looked_up,
     what_arrived_at_another_org_counts_for_nothing,
+    a_lease_by_a_clock_that_was_wrong_is_taken_for_no_call_under_way,
     duplicates_in_one_batch_are_stored_once,
     a_transaction_that_fails_leaves_nothing,
     events_are_found_by_their_object_before_and_after_they_are_mapped,
@@ -350,6 +351,26 @@ async fn a_new_org_is_sent_everything_however_long_that_takes_to_be_written() {
     bridge.store().write(again).await.unwrap();
     let due = bridge.store().read(|conn| outbox::due(conn, "main", "Stripe_Charge__c", 5, 10)).await.unwrap();
     assert!(due.len() == 10 && due.iter().all(|row| row.due_at == 5), "{due:?}");
+}
+
+async fn a_lease_by_a_clock_that_was_wrong_is_taken_for_no_call_under_way(bridge: Bridge) {
+    const DAY: i64 = 86_400_000;
+    let states = ["ch_1", "ch_2"].map(|id| state(id, 1, "evt_1"));
+    bridge.store().write(move |conn| outbox::merge(conn, &states, 0)).await.unwrap();
+    let take = |conn: &mut Conn| {
+        let leases = [("honest", 180_005), ("a year ahead", 365 * DAY)];
+        let mut leased = Vec::new();
+        for (lease, until_ms) in leases {
+            leased.extend(lease_due(conn, lease, 5, until_ms, 1)?.iter().map(|row| (lease, row.id)));
+        }
+        let under_way = outbox::travelling(conn, "main", 10)?;
+        for (lease, id) in leased {
+            outbox::release(conn, lease, &[id], 5)?;
+        }
+        Ok(under_way)
+    };
+    let under_way = bridge.store().write(take).await.unwrap();
+    assert_eq!(under_way, [("ch_1".to_owned(), "[]".to_owned(), 180_005)]);
 }
 
 async fn duplicates_in_one_batch_are_stored_once(bridge: Bridge) {
