@@ -173,6 +173,7 @@ impl Parts {
 
     async fn carry_out(self: Arc<Self>, name: String, work: Work) -> store::Result<()> {
         let Some((source, pace)) = self.accounts.get(&name) else { return Ok(()) };
+        let began_ms = unix_ms(self.clock.now());
         let (result, due) = match work {
             Work::One(due) => (self.one(source, &due).await?, vec![due]),
             Work::Contents(due) => (self.contents(source, pace, &due).await?, vec![due]),
@@ -184,7 +185,7 @@ impl Parts {
                 self.inbox.ring();
                 Ok(())
             }
-            Err(error) => self.failed(pace, due, error).await,
+            Err(error) => self.failed(pace, began_ms, due, error).await,
         }
     }
 
@@ -318,7 +319,7 @@ impl Parts {
     }
 
     /// Decides what becomes of wishes that could not be fulfilled.
-    async fn failed(&self, pace: &Pace, due: Vec<Due>, error: Error) -> store::Result<()> {
+    async fn failed(&self, pace: &Pace, began_ms: i64, due: Vec<Due>, error: Error) -> store::Result<()> {
         let now_ms = unix_ms(self.clock.now());
         match reaction(&error) {
             Reaction::Gone => {
@@ -342,13 +343,13 @@ impl Parts {
                 Ok(())
             }
             Reaction::SlowDown(retry_after) => {
-                let until = from_unix_ms(pace.pause(retry_after, now_ms));
+                let until = from_unix_ms(pace.pause(retry_after, began_ms, now_ms));
                 let account = due.first().map(|due| due.account.as_str());
                 tracing::warn!(account, %until, "reading waits: {error}");
                 Ok(())
             }
             Reaction::Later => {
-                let until = from_unix_ms(pace.pause(None, now_ms));
+                let until = from_unix_ms(pace.pause(None, began_ms, now_ms));
                 let account = due.first().map(|due| due.account.as_str());
                 tracing::warn!(account, %until, "reading waits: {error}");
                 for due in due {

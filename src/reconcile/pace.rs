@@ -44,6 +44,8 @@ struct State {
     even_until: i64,
     paused_until: i64,
     failures: u32,
+    /// When the last of them was counted.
+    failed_at: i64,
     alerted: bool,
 }
 
@@ -88,11 +90,16 @@ impl Pace {
         Some(self.state().paused_until).filter(|until| *until > now_ms)
     }
 
-    /// Stripe failed, or asked for patience: all reads of the account wait. Gives until when.
-    pub(super) fn pause(&self, retry_after: Option<Duration>, now_ms: i64) -> i64 {
+    /// Stripe failed, or asked for patience, in a read that began then: all reads of the account wait. Gives until when. Those
+    /// that were under way together fail together, and count once.
+    pub(super) fn pause(&self, retry_after: Option<Duration>, began_ms: i64, now_ms: i64) -> i64 {
         let mut state = self.state();
-        state.failures += 1;
-        let wait = backoff::wait(state.failures, BACKOFF.0, BACKOFF.1, fastrand::u64(..));
+        let wait = if (began_ms..=now_ms).contains(&state.failed_at) {
+            Duration::ZERO
+        } else {
+            (state.failures, state.failed_at) = (state.failures + 1, now_ms);
+            backoff::wait(state.failures, BACKOFF.0, BACKOFF.1, fastrand::u64(..))
+        };
         let wait = wait.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER));
         let until = now_ms + i64::try_from(wait.as_millis()).unwrap_or(0) + 1;
         state.paused_until = state.paused_until.max(until);
@@ -139,11 +146,25 @@ mod tests {
     #[test]
     fn what_stripe_asks_for_is_waited() {
         let pace = Pace::of(Mode::Live);
-        let until = pace.pause(Some(Duration::from_secs(90)), 1_000);
+        let until = pace.pause(Some(Duration::from_secs(90)), 900, 1_000);
         assert!(until >= 91_000 && pace.paused(90_999) == Some(until), "{until}");
         assert_eq!(pace.paused(until), None);
-        let until = pace.pause(Some(Duration::from_secs(1_000_000)), 1_000);
+        let until = pace.pause(Some(Duration::from_secs(1_000_000)), 900, 1_000);
         assert!(until <= 3_700_000, "nobody is waited for forever: {until}");
+    }
+
+    #[test]
+    fn reads_that_fail_together_count_once() {
+        let pace = Pace::of(Mode::Live);
+        for late in 0..20 {
+            let until = pace.pause(None, 1_000, 2_000 + late);
+            assert!(until <= 4_001, "an outage of a moment makes a pause until {until}");
+        }
+        assert_eq!(pace.state().failures, 1);
+        let until = pace.pause(Some(Duration::from_secs(90)), 1_000, 2_000);
+        assert!(until >= 92_000, "what Stripe asks for counts: {until}");
+        pace.pause(None, 92_000, 92_100);
+        assert_eq!(pace.state().failures, 2);
     }
 
     #[test]
