@@ -199,9 +199,12 @@ impl Client {
         Ok(outcomes)
     }
 
-    /// Asks for the org's limits; this is how a pause for the daily budget ends, and proves that we may sign in.
+    /// Asks for the org's limits; this is how a pause for the daily budget ends, and proves that we may sign in and that the org
+    /// answers: whatever breaks its answers on the way breaks this one, too.
     pub async fn check_limits(&self) -> Result<(), Error> {
-        self.get("limits").await.map(|_body| ())
+        let limits: Result<serde_json::Map<String, serde_json::Value>, _> =
+            serde_json::from_slice(&self.get("limits").await?);
+        limits.map(|_limits| ()).map_err(|error| Error::Unreadable(error.to_string()))
     }
 
     /// How many of the day's requests we may still make.

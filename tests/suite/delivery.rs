@@ -20,6 +20,7 @@ each_backend!(
     calls_of_a_process_that_died_are_respected_until_their_lease_ends,
     records_of_a_call_that_was_not_heard_of_are_left_alone_until_its_lease_ends,
     records_are_left_alone_when_a_gateway_answers_for_the_org,
+    while_all_answers_break_off_no_record_is_blamed,
     a_lane_that_a_wrong_clock_holds_for_years_is_taken_over,
     a_record_that_calls_hang_on_is_found_while_others_keep_coming,
     locked_records_are_tried_again_in_smaller_calls,
@@ -254,6 +255,23 @@ async fn records_are_left_alone_when_a_gateway_answers_for_the_org(bridge: Bridg
         bridge.drain_for(Duration::from_secs(240)).await;
         assert_eq!(bridge.counts().await.done, 1, "{}", fault.name());
     }
+}
+
+async fn while_all_answers_break_off_no_record_is_blamed(bridge: Bridge) {
+    bridge.merge(families(1, 1)).await;
+    bridge.org.at_random(1, 100, &[Fault::MalformedAnswer]);
+    // Long enough to come down to calls of one record, and then to use up all tries.
+    bridge.drain_for(Duration::from_secs(2 * 3_600)).await;
+    let counts = bridge.counts().await;
+    assert_eq!((counts.pending, counts.dead), (2, 0), "{counts:?}");
+    let stops = bridge.stops().await;
+    assert!(
+        stops.iter().any(|stop| stop.sobject.is_empty()),
+        "nobody is told that the lane waits: {stops:?}"
+    );
+    bridge.org.forget_faults();
+    bridge.drain_for(Duration::from_secs(900)).await;
+    assert_eq!(bridge.counts().await.done, 2);
 }
 
 async fn a_lane_that_a_wrong_clock_holds_for_years_is_taken_over(bridge: Bridge) {
