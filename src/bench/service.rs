@@ -20,6 +20,8 @@ pub(super) const STRIPE_KEY: &str = "sk_test_bench";
 pub(super) const WEBHOOK_SECRET: &str = "whsec_bench";
 const CLIENT_ID: &str = "paybridge-bench";
 const USERNAME: &str = "paybridge@bench.example";
+/// What the settings call the org.
+pub(super) const ORG: &str = "main";
 /// Nobody listens there.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
