@@ -42,8 +42,8 @@ pub mod backoff;
 pub mod bench;
 pub mod clock;
 pub mod crash;
-pub mod limited;
 pub mod money;
+pub mod outbound;
 pub mod pass;
 pub mod worker;
 

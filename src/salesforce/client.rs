@@ -13,9 +13,15 @@ use super::error::Error;
 use super::login::{Login, Session};
 use crate::clock::Clock;
 use crate::config::SalesforceConfig;
-use crate::limited;
 use crate::metrics::{self, Metrics};
+use crate::outbound;
 use crate::pass::Pass;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection is kept for the next call. How long Salesforce keeps one is not documented; no common server closes
+/// them before five seconds. Records of a call that was not heard of wait for minutes, a new connection takes a moment.
+const IDLE: Duration = Duration::from_secs(4);
 
 /// Seconds; whoever asks for more is asked again all the same.
 const LONGEST_RETRY_AFTER: u64 = 86_400;
@@ -143,15 +149,8 @@ impl Client {
     ///
     /// Errors: [`Error::LoggedOut`] when the private key is none.
     pub fn new(config: &SalesforceConfig, clock: Clock) -> Result<Self, Error> {
-        let http = reqwest::Client::builder()
-            .timeout(config.timeout)
-            .connect_timeout(Duration::from_secs(10))
-            // Following one would carry the assertion or the session to somebody else.
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("paybridge/", env!("CARGO_PKG_VERSION")))
-            .build()?;
         Ok(Self {
-            http,
+            http: outbound::client(config.timeout, CONNECT_TIMEOUT, IDLE)?,
             login: Login::new(config, clock.clone())?,
             api_version: config.api_version.clone(),
             budget: Keeper::new(config.daily_call_share, clock),
@@ -330,7 +329,7 @@ impl Client {
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.parse().ok())
             .map(|seconds: u64| Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER)));
-        let body = match limited::body(answer).await {
+        let body = match outbound::body(answer).await {
             Err(error) if path == COMPOSITE => return Err(Error::of_sending(error)),
             body => body?,
         };

@@ -16,8 +16,8 @@ use super::error::Error;
 use super::record_id;
 use crate::clock::Clock;
 use crate::config::SalesforceConfig;
-use crate::limited;
 use crate::metrics::{self, Metrics};
+use crate::outbound;
 
 /// How far ahead an assertion expires. Salesforce takes a few minutes.
 const ASSERTION_SECONDS: i64 = 180;
@@ -164,7 +164,7 @@ impl Login {
         ];
         let answer = http.post(self.token_url.clone()).form(&form).send().await?;
         let status = answer.status();
-        let body = limited::body(answer).await?;
+        let body = outbound::body(answer).await?;
         if status.is_success() {
             let granted: Granted = serde_json::from_slice(&body)
                 .map_err(|error| Error::Unreadable(format!("answer of the token endpoint: {error}")))?;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Method, RequestBuilder, StatusCode, redirect};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -21,12 +21,14 @@ use super::form::Form;
 use super::objects::{Customer, List, PaymentIntent, Reference, Subscription};
 use super::request::{MADE, OnlyIn, Request, Verb, key_of_call};
 use crate::config::StripeConfig;
-use crate::limited;
 use crate::metrics;
+use crate::outbound;
 use crate::pass::Pass;
 
 /// A host that does not even take the connection is not waited for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a connection is kept for the next call. Source: stripe-ruby keeps them as long.
+const IDLE: Duration = Duration::from_secs(30);
 /// So many pages of 100 events are looked through for one key.
 const MOST_EVENT_PAGES: usize = 50;
 
@@ -125,15 +127,8 @@ impl Client {
     ///
     /// Errors: when the TLS library cannot be set up.
     pub fn new(config: &StripeConfig) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .timeout(config.timeout)
-            .connect_timeout(CONNECT_TIMEOUT)
-            // Stripe never redirects; following one would send the key to somebody else.
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("paybridge/", env!("CARGO_PKG_VERSION")))
-            .build()?;
         Ok(Self {
-            http,
+            http: outbound::client(config.timeout, CONNECT_TIMEOUT, IDLE)?,
             base: config.api_base.clone(),
             key: config.secret_key.clone(),
             version: config.api_version.clone(),
@@ -390,7 +385,7 @@ impl Client {
         let response = request.send().await.map_err(lost)?;
         let status = response.status();
         let headers = response.headers().clone();
-        let body = limited::body(response).await.map_err(lost)?;
+        let body = outbound::body(response).await.map_err(lost)?;
         let hints = hints(&headers);
         if status.is_success() {
             Ok(Reply { status, headers, hints, body })
