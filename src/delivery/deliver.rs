@@ -1,9 +1,9 @@
 //! Keeps calls to one org under way: chooses what travels, sends it, and has written down what became of it.
 //!
 //! One call is sent at once, whatever there is; further ones beside it only when they are well filled or have waited, because
-//! requests are what an org has least of. While as many as allowed are under way, the next one is made ready.
+//! requests are what an org has least of. While as many as allowed are under way, the next ones are made ready.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -104,7 +104,9 @@ struct Shared {
 struct Running {
     tasks: JoinSet<Ended>,
     calls: HashMap<Id, Head>,
-    prepared: Option<Call>,
+    prepared: VecDeque<Call>,
+    /// Whether records may be taken for a call that is not among the prepared ones yet.
+    composing: bool,
     busy: Busy,
     company: Company,
     reach: i64,
@@ -142,7 +144,7 @@ enum Ended {
 
 /// What came of choosing.
 enum Composed {
-    Call(Call),
+    Prepared,
     /// Too little to be sent beside other calls, before it has waited so much longer.
     TooLittle(Duration),
     Nothing(Next),
@@ -227,47 +229,28 @@ impl Step for Delivery {
 }
 
 impl Running {
-    /// Starts calls as long as there is room and something to send, and makes one ready beyond that. Says when to come back
+    /// Starts calls as long as there is room and something to send, and makes some ready beyond that. Says when to come back
     /// should nothing be under way, [`Next::Again`] if there is no room, and when to look again should something be.
     async fn fill(&mut self, shared: &Arc<Shared>) -> (Next, Duration) {
         loop {
-            // Nothing is even leased while it is not known that the right org answers.
-            if !shared.client.may_send() {
+            if let Some(not_before) = self.start_prepared(shared) {
                 self.give_back(shared).await;
-                return (Next::Idle, LOOK_ANYWAY);
+                return (not_before, LOOK_ANYWAY);
             }
-            let budget = shared.client.budget();
-            if let Some(until) = shared.closed_until(budget, self.calls.is_empty()) {
+            if self.prepared.front().is_some_and(|call| shared.is_outdated(call)) {
                 self.give_back(shared).await;
-                return (Next::At(until), LOOK_ANYWAY);
             }
-            let calls = if budget == Budget::Ask { 1 } else { shared.lane().calls() };
-            let has_room = self.sent() < calls;
-            match self.prepared.take() {
-                Some(call) if !has_room => {
-                    self.prepared = Some(call);
-                    return (Next::Again, LOOK_ANYWAY);
-                }
-                Some(call) if call.head.leased_at.elapsed() < shared.config.lease / 8 => {
-                    self.start(shared, call);
-                    continue;
-                }
-                Some(call) => {
-                    self.prepared = Some(call);
-                    self.give_back(shared).await;
-                }
-                None => {}
+            if self.prepared.len() >= shared.calls().div_ceil(2) {
+                return (Next::Again, LOOK_ANYWAY);
             }
-            match self.compose(shared, budget, has_room).await {
-                Ok(Composed::Call(call)) if has_room => self.start(shared, call),
-                Ok(Composed::Call(call)) => self.prepared = Some(call),
-                Ok(Composed::TooLittle(wait)) => {
-                    return (if has_room { Next::Idle } else { Next::Again }, wait);
-                }
-                Ok(Composed::Nothing(next)) => {
-                    return (if has_room { next } else { Next::Again }, LOOK_ANYWAY);
-                }
-                Ok(Composed::Again) => {}
+            self.composing = true;
+            let composed = self.compose(shared).await;
+            self.composing = false;
+            let unless_full = |next| if self.has_room(shared) { next } else { Next::Again };
+            match composed {
+                Ok(Composed::Prepared | Composed::Again) => {}
+                Ok(Composed::TooLittle(wait)) => return (unless_full(Next::Idle), wait),
+                Ok(Composed::Nothing(next)) => return (unless_full(next), LOOK_ANYWAY),
                 Err(error) => {
                     // What is too far to be read keeps nothing back that is nearer.
                     self.reach = 1;
@@ -279,13 +262,46 @@ impl Running {
         }
     }
 
+    /// Lets prepared calls leave as long as there is room. Says when to come back if nothing may be sent now.
+    fn start_prepared(&mut self, shared: &Arc<Shared>) -> Option<Next> {
+        // Nothing is even leased while it is not known that the right org answers.
+        if !shared.client.may_send() {
+            return Some(Next::Idle);
+        }
+        if let Some(until) = shared.closed_until(self.calls.is_empty()) {
+            return Some(Next::At(until));
+        }
+        while self.has_room(shared)
+            && self.prepared.front().is_some_and(|call| !shared.is_outdated(call))
+            && let Some(call) = self.prepared.pop_front()
+        {
+            self.start(shared, call);
+        }
+        None
+    }
+
+    /// Whether one more call may leave.
+    fn has_room(&self, shared: &Shared) -> bool {
+        self.sent() < shared.calls()
+    }
+
+    /// Waits for the database. Calls that end meanwhile make room for prepared ones at once.
+    async fn meanwhile<T>(&mut self, shared: &Arc<Shared>, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    self.settle(shared, ended);
+                    // When nothing may be sent, what is prepared is given back afterwards.
+                    let _not_before = self.start_prepared(shared);
+                }
+            }
+        }
+    }
+
     /// Chooses what travels next and takes it.
-    async fn compose(
-        &mut self,
-        shared: &Arc<Shared>,
-        budget: Budget,
-        has_room: bool,
-    ) -> store::Result<Composed> {
+    async fn compose(&mut self, shared: &Arc<Shared>) -> store::Result<Composed> {
         let now = shared.clock.now();
         let now_ms = unix_ms(now);
         self.busy.forget(now_ms);
@@ -297,14 +313,14 @@ impl Running {
         let wanted = Wanted {
             org: shared.org.clone(),
             now_ms,
-            only: (budget == Budget::Scarce).then(|| shared.money.clone()),
+            only: (shared.client.budget() == Budget::Scarce).then(|| shared.money.clone()),
             held,
             look_again_ms: unix_ms(now + shared.config.backoff_limit),
             reach: self.reach.max(1),
         };
         let for_reading = Arc::clone(shared);
         let gathered = shared.store.read(move |conn| gather(conn, &wanted, &for_reading.parents_first));
-        let gathered = gathered.await?;
+        let gathered = self.meanwhile(shared, gathered).await?;
         let probed = |sobject: &str| shared.lane().is_probed(sobject);
         let notifying = |sobject: &str| shared.notifying.iter().any(|object| **object == *sobject);
         let (busy, company) = (|id: &str| self.busy.contains(id), |row| self.company.most(row));
@@ -315,11 +331,11 @@ impl Running {
         let blocked = too_little && chosen.behind_calls > limit / 2 && gathered.cut_off;
         self.reach = if blocked { (self.reach.max(1) * 2).min(FARTHEST_REACH) } else { 1 };
         // What is only being written down occupies no request.
-        let alone = self.sent() == 0 && self.prepared.is_none();
+        let alone = self.sent() == 0 && self.prepared.is_empty();
         let Chosen { ids, waits, longest_due_ms, .. } = chosen;
         let waited = longest_due_ms.map_or(0, |due_ms| now_ms - due_ms);
         let waited = Duration::from_millis(u64::try_from(waited).unwrap_or(0));
-        let leaves = !too_little || alone || (has_room && waited >= LONG_ENOUGH);
+        let leaves = !too_little || alone || (self.has_room(shared) && waited >= LONG_ENOUGH);
         let ids = if leaves { ids } else { Vec::new() };
         if ids.is_empty() && waits.is_empty() {
             let next = match gathered.next_due_ms {
@@ -333,7 +349,7 @@ impl Running {
         let put_off = !waits.is_empty();
         let call_id = uuid::Uuid::now_v7().to_string();
         let leased_until_ms = unix_ms(now + shared.config.lease);
-        let idle = self.calls.is_empty() && self.prepared.is_none() && !self.busy.has_unheard();
+        let idle = self.calls.is_empty() && self.prepared.is_empty() && !self.busy.has_unheard();
         // Never the same twice, so that letting go of one turn does not end a later one.
         let until_ms = unix_ms(now + HOLD);
         let clock_was_ahead = self.held_until_ms > until_ms + lanes::LONGEST;
@@ -370,7 +386,7 @@ impl Running {
             }
             Ok(Taken::Rows(collections, touched))
         };
-        let (collections, touched) = match shared.store.write(taken).await? {
+        let (collections, touched) = match self.meanwhile(shared, shared.store.write(taken)).await? {
             Taken::Rows(collections, touched) => (collections, touched),
             Taken::Theirs => return Ok(Composed::Nothing(Next::Idle)),
             Taken::AnothersNow => {
@@ -400,7 +416,8 @@ impl Running {
         let (id, leased_at) = (call_id, Instant::now());
         let head =
             Head { id, leased_at, leased_until_ms, epoch, touched, probed, taken_ms: now_ms, sent_at: None };
-        Ok(Composed::Call(Call { head, collections }))
+        self.prepared.push_back(Call { head, collections });
+        Ok(Composed::Prepared)
     }
 
     /// How many calls the org has not answered yet.
@@ -506,7 +523,8 @@ impl Running {
             lane.take_signs()
         };
         // Who takes the lane from us later, because nobody let go of it, reads what may still be under way.
-        let last = self.calls.is_empty() && self.prepared.is_none() && !self.busy.has_unheard();
+        let last =
+            self.calls.is_empty() && self.prepared.is_empty() && !self.composing && !self.busy.has_unheard();
         let (writer, counting) = (Arc::clone(shared), Arc::clone(shared));
         let (lease, times, held_until_ms) = (head.id.clone(), (head.taken_ms, over_ms), self.held_until_ms);
         let task = self.tasks.spawn(async move {
@@ -530,18 +548,29 @@ impl Running {
         self.calls.insert(task.id(), head);
     }
 
-    /// Gives the rows of a call that did not leave back, untried.
+    /// Gives the rows of calls that did not leave back, untried.
     async fn give_back(&mut self, shared: &Arc<Shared>) {
-        let Some(Call { head, collections }) = self.prepared.take() else { return };
-        self.busy.remove(&head.touched);
+        if self.prepared.is_empty() {
+            return;
+        }
+        let calls = std::mem::take(&mut self.prepared);
         {
             let (mut lane, now) = (shared.lane(), shared.clock.now());
-            head.probed.iter().for_each(|object| lane.probe_failed(object, now));
+            for Call { head, .. } in &calls {
+                self.busy.remove(&head.touched);
+                head.probed.iter().for_each(|object| lane.probe_failed(object, now));
+            }
         }
         let given_back = shared.store.write(move |conn| {
-            let due_ms = collections.iter().flatten().map(|row| row.due_at).min().unwrap_or_default();
-            let ids: Vec<i64> = collections.iter().flatten().map(|row| row.id).collect();
-            outbox::release(conn, &head.id, &ids, due_ms)
+            let all: Vec<i64> =
+                calls.iter().flat_map(|call| call.collections.iter().flatten()).map(|row| row.id).collect();
+            outbox::lock(conn, &all)?;
+            for Call { head, collections } in calls {
+                let due_ms = collections.iter().flatten().map(|row| row.due_at).min().unwrap_or_default();
+                let ids: Vec<i64> = collections.iter().flatten().map(|row| row.id).collect();
+                outbox::release(conn, &head.id, &ids, due_ms)?;
+            }
+            Ok(())
         });
         if let Err(error) = given_back.await {
             let error = &error as &dyn std::error::Error;
@@ -593,10 +622,21 @@ impl Shared {
         self.lane.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many calls may be under way at the same time. Half as many are made ready beyond these: calls tend to end together, and
+    /// room for one is not to wait until it is made.
+    fn calls(&self) -> usize {
+        if self.client.budget() == Budget::Ask { 1 } else { self.lane().calls() }
+    }
+
+    /// Whether a call was made ready too long ago, or before others failed.
+    fn is_outdated(&self, call: &Call) -> bool {
+        call.head.leased_at.elapsed() >= self.config.lease / 8 || call.head.epoch != self.lane().epoch()
+    }
+
     /// Whether nothing may be sent now, and until when.
-    fn closed_until(&self, budget: Budget, idle: bool) -> Option<OffsetDateTime> {
+    fn closed_until(&self, idle: bool) -> Option<OffsetDateTime> {
         let (mut lane, now) = (self.lane(), self.clock.now());
-        match budget {
+        match self.client.budget() {
             Budget::Spent { until } => {
                 if idle {
                     lane.pause(until, "our share of the org's daily requests is used up", now);

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use paybridge::sandbox::salesforce::Fault;
 use paybridge::store::outbox::{self, NewState};
-use paybridge::store::{Conn, lanes};
+use paybridge::store::{Backend, Conn, lanes};
 
 use crate::bridge::{Bridge, state_of};
 use crate::each_backend;
+use crate::patience::until;
+use crate::store::on_postgres;
 
 each_backend!(
     an_arrival_leaves_the_records_id_and_its_call,
@@ -127,6 +129,43 @@ async fn several_calls_travel_together_and_touch_no_record_twice(bridge: Bridge)
     assert_nothing_was_locked(&bridge).await;
     let sizes = bridge.call_sizes();
     assert!(sizes.len() <= 4 && sizes.iter().sum::<usize>() == 3_000, "{sizes:?}");
+}
+
+/// SQLite has one writer: nothing is written down there while another one holds it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_arrived_is_written_down_while_the_next_call_is_kept_waiting() {
+    let in_flight = [("DELIVERY__CALLS_IN_FLIGHT", "2")];
+    let bridge = Bridge::start_with(Backend::Postgres, &in_flight).await;
+    bridge.merge(families(8_000, 0)).await;
+    bridge.org.set_latency(Duration::from_millis(500));
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    let now_ms = paybridge::clock::unix_ms(bridge.clock.now());
+    // Whoever makes a call ready takes the lane first.
+    let hold = bridge.store().write(move |conn| {
+        lanes::take(conn, "main", "another process", now_ms, now_ms)?;
+        let _until_let_go = held.recv();
+        Ok(())
+    });
+    let waiter = "SELECT (1e6 * extract(epoch FROM xact_start))::bigint AS number FROM pg_stat_activity \
+                  WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiter = async || bridge.store().read(|conn| Ok(on_postgres(conn, waiter))).await.unwrap();
+    let look = async {
+        until("a call is kept waiting", async || waiter().await != 0).await;
+        let first = waiter().await;
+        until("all that arrived is written down", async || bridge.counts().await.leased == 0).await;
+        let arrived = bridge.counts().await;
+        assert!(arrived.done >= 2_000 && arrived.pending > 0, "{arrived:?}");
+        assert_eq!(waiter().await, first, "it is still kept waiting");
+        let_go.send(()).unwrap();
+    };
+    let begin = async {
+        until("calls are under way", async || bridge.org.most_calls_at_once() > 0).await;
+        tokio::join!(hold, look)
+    };
+    let (_, (held, ())) = tokio::join!(bridge.drain(), begin);
+    held.unwrap();
+    assert_eq!(bridge.counts().await.done, 8_000);
+    assert_eq!((bridge.call_sizes(), bridge.org.most_calls_at_once()), (vec![1_000; 8], 2));
 }
 
 async fn records_of_one_customer_travel_one_call_at_a_time(bridge: Bridge) {

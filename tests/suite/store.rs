@@ -434,7 +434,7 @@ async fn events_of_an_object_are_found_among_very_many_that_wait() {
     let (found, scans) = store
         .write(move |conn| {
             let found = inbox::events_of(conn, "ch_19999", 1_000)?;
-            let asked = "SELECT pg_stat_get_xact_numscans('events'::regclass) AS scans";
+            let asked = "SELECT pg_stat_get_xact_numscans('events'::regclass) AS number";
             Ok((found, on_postgres(conn, asked)))
         })
         .await
@@ -454,7 +454,7 @@ async fn the_next_events_are_taken_without_looking_up_all_that_wait() {
         inbox::dead_letter(conn, dead, "no reason")?;
         on_postgres(conn, "ANALYZE events, inbox");
         inbox::record(conn, &many)?;
-        let looked_up = "SELECT pg_stat_get_xact_numscans('events_pkey'::regclass) AS scans";
+        let looked_up = "SELECT pg_stat_get_xact_numscans('events_pkey'::regclass) AS number";
         let before = on_postgres(conn, looked_up);
         let first = inbox::take(conn, 0, &[], 256)?;
         let next = inbox::take(conn, first[255].seq + 1, &[], 256)?;
@@ -471,14 +471,14 @@ async fn the_next_events_are_taken_without_looking_up_all_that_wait() {
 }
 
 /// The number that this gives, if it gives one.
-fn on_postgres(conn: &mut Conn, statement: &str) -> i64 {
+pub fn on_postgres(conn: &mut Conn, statement: &str) -> i64 {
     #[derive(diesel::QueryableByName)]
-    struct Scans {
+    struct Found {
         #[diesel(sql_type = diesel::sql_types::BigInt)]
-        scans: i64,
+        number: i64,
     }
     let Conn::Postgres(c) = conn else { return 0 };
-    diesel::sql_query(statement).load::<Scans>(c).unwrap().first().map_or(0, |found| found.scans)
+    diesel::sql_query(statement).load::<Found>(c).unwrap().first().map_or(0, |found| found.number)
 }
 
 /// Every query of the daily work finds its rows by an index, however many rows there are.
