@@ -87,6 +87,7 @@ pub struct App {
     metrics: Metrics,
     mapping: Arc<Mapping>,
     routes: Arc<BTreeMap<String, Route>>,
+    stop: watch::Sender<bool>,
 }
 
 /// The background work, one of each kind or one for each org.
@@ -113,6 +114,7 @@ impl App {
     pub fn assemble(config: Config, clock: Clock) -> Result<Self, Error> {
         let store = Store::open(&config.database.url, config.database.connections)?;
         let bells = Bells::default();
+        let stop = watch::Sender::new(false);
         let metrics = Metrics::default();
         let (recorder, recorder_threads) = Recorder::start(&store, &bells.inbox, &metrics)?;
         let mapping = Arc::new(load_mapping(&config.mapping)?);
@@ -144,6 +146,7 @@ impl App {
                     notifying: mapping.notifying(),
                     clock: clock.clone(),
                     work: bells.outbox.clone(),
+                    stop: stop.subscribe(),
                     fetching: bells.fetching.clone(),
                     metrics: metrics.clone(),
                 };
@@ -199,6 +202,7 @@ impl App {
             metrics,
             mapping,
             routes: Arc::new(routes),
+            stop,
         })
     }
 
@@ -264,9 +268,8 @@ impl App {
         let handle = server.handle();
         let server = tokio::spawn(server);
         let metrics_address = open_metrics.as_ref().map(|(address, _)| *address);
-        let (stop, stopped) = watch::channel(false);
         let workers = match background {
-            Background::Running => self.steps.spawn(&self.bells, &self.clock, &stopped),
+            Background::Running => self.steps.spawn(&self.bells, &self.clock, &self.stop.subscribe()),
             Background::Stepped => Vec::new(),
         };
         Ok(Running {
@@ -278,7 +281,7 @@ impl App {
             steps: self.steps,
             handle,
             server,
-            stop,
+            stop: self.stop,
             workers,
             recorder_threads: self.recorder_threads,
         })

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::batch::{self, Chosen, Packed};
@@ -75,6 +75,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Rings when the outbox has something new.
     pub work: Bell,
+    /// Becomes true when nothing more is to be begun.
+    pub stop: watch::Receiver<bool>,
     /// To be rung when a parent has to be read from Stripe.
     pub fetching: Bell,
     /// Where it counts what it does.
@@ -91,6 +93,7 @@ struct Shared {
     notifying: Vec<Arc<str>>,
     clock: Clock,
     work: Bell,
+    stop: watch::Receiver<bool>,
     fetching: Bell,
     lane: Mutex<Lane>,
     /// Names this process to others.
@@ -106,7 +109,9 @@ struct Running {
     calls: HashMap<Id, Head>,
     prepared: VecDeque<Call>,
     /// Whether records may be taken for a call that is not among the prepared ones yet.
-    composing: bool,
+    taking: bool,
+    /// How many tasks have ended while a call was being made ready.
+    ended_meanwhile: u64,
     busy: Busy,
     company: Company,
     reach: i64,
@@ -165,6 +170,7 @@ impl Delivery {
             notifying,
             clock,
             work,
+            stop,
             fetching,
             metrics,
         } = parts;
@@ -181,6 +187,7 @@ impl Delivery {
             notifying,
             clock,
             work,
+            stop,
             fetching,
             lane,
             holder,
@@ -202,16 +209,20 @@ impl Step for Delivery {
         while let Some(ended) = running.tasks.try_join_next_with_id() {
             running.settle(&self.shared, ended);
         }
-        let (next, wait) = running.fill(&self.shared).await;
+        let filled = running.fill(&self.shared).await;
         self.shared.show_signs().await;
+        let Some((next, wait)) = filled else { return Next::Again };
         if running.calls.is_empty() {
             return next;
         }
+        let mut stop = self.shared.stop.clone();
         let has_room = next != Next::Again;
         let ended = tokio::select! {
             ended = running.tasks.join_next_with_id() => ended,
             () = async { rung.heard().await; tokio::time::sleep(LOOK_AGAIN).await }, if has_room => None,
             () = tokio::time::sleep(wait), if has_room => None,
+            // What is ready is given back before calls under way have used up the time that is left.
+            Ok(_) = stop.wait_for(|stop| *stop) => None,
         };
         if let Some(ended) = ended {
             running.settle(&self.shared, ended);
@@ -230,34 +241,36 @@ impl Step for Delivery {
 
 impl Running {
     /// Starts calls as long as there is room and something to send, and makes some ready beyond that. Says when to come back
-    /// should nothing be under way, [`Next::Again`] if there is no room, and when to look again should something be.
-    async fn fill(&mut self, shared: &Arc<Shared>) -> (Next, Duration) {
+    /// should nothing be under way, [`Next::Again`] if there is no room, and when to look again should something be. Nothing
+    /// when a call has ended since the outbox was read: what waited for it may go now, and others want a word between steps.
+    async fn fill(&mut self, shared: &Arc<Shared>) -> Option<(Next, Duration)> {
         loop {
             if let Some(not_before) = self.start_prepared(shared) {
                 self.give_back(shared).await;
-                return (not_before, LOOK_ANYWAY);
+                return Some((not_before, LOOK_ANYWAY));
             }
             if self.prepared.front().is_some_and(|call| shared.is_outdated(call)) {
                 self.give_back(shared).await;
             }
             if self.prepared.len() >= shared.calls().div_ceil(2) {
-                return (Next::Again, LOOK_ANYWAY);
+                return Some((Next::Again, LOOK_ANYWAY));
             }
-            self.composing = true;
+            let ended_before = self.ended_meanwhile;
             let composed = self.compose(shared).await;
-            self.composing = false;
+            self.taking = false;
             let unless_full = |next| if self.has_room(shared) { next } else { Next::Again };
             match composed {
-                Ok(Composed::Prepared | Composed::Again) => {}
-                Ok(Composed::TooLittle(wait)) => return (unless_full(Next::Idle), wait),
-                Ok(Composed::Nothing(next)) => return (unless_full(next), LOOK_ANYWAY),
                 Err(error) => {
                     // What is too far to be read keeps nothing back that is nearer.
                     self.reach = 1;
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "changes wait: the database did not answer");
-                    return (Next::Idle, LOOK_ANYWAY);
+                    return Some((Next::Idle, LOOK_ANYWAY));
                 }
+                Ok(_) if self.ended_meanwhile != ended_before => return None,
+                Ok(Composed::Prepared | Composed::Again) => {}
+                Ok(Composed::TooLittle(wait)) => return Some((unless_full(Next::Idle), wait)),
+                Ok(Composed::Nothing(next)) => return Some((unless_full(next), LOOK_ANYWAY)),
             }
         }
     }
@@ -292,6 +305,7 @@ impl Running {
             tokio::select! {
                 done = &mut work => return done,
                 Some(ended) = self.tasks.join_next_with_id() => {
+                    self.ended_meanwhile += 1;
                     self.settle(shared, ended);
                     // When nothing may be sent, what is prepared is given back afterwards.
                     let _not_before = self.start_prepared(shared);
@@ -314,17 +328,21 @@ impl Running {
             org: shared.org.clone(),
             now_ms,
             only: (shared.client.budget() == Budget::Scarce).then(|| shared.money.clone()),
-            held,
+            held: held.clone(),
             look_again_ms: unix_ms(now + shared.config.backoff_limit),
             reach: self.reach.max(1),
         };
         let for_reading = Arc::clone(shared);
         let gathered = shared.store.read(move |conn| gather(conn, &wanted, &for_reading.parents_first));
         let gathered = self.meanwhile(shared, gathered).await?;
-        let probed = |sobject: &str| shared.lane().is_probed(sobject);
+        if shared.lane().held(now) != held {
+            return Ok(Composed::Again);
+        }
+        let probed = shared.lane().probed();
+        let is_probed = |sobject: &str| probed.contains(sobject);
         let notifying = |sobject: &str| shared.notifying.iter().any(|object| **object == *sobject);
         let (busy, company) = (|id: &str| self.busy.contains(id), |row| self.company.most(row));
-        let chosen = batch::choose(&gathered, &busy, limit, &probed, &notifying, &company);
+        let chosen = batch::choose(&gathered, &busy, limit, &is_probed, &notifying, &company);
         let limit = chosen.limit;
         let too_little = chosen.ids.len() < limit / 2;
         // What is blocked fills the window: look further the next time.
@@ -386,6 +404,7 @@ impl Running {
             }
             Ok(Taken::Rows(collections, touched))
         };
+        self.taking = true;
         let (collections, touched) = match self.meanwhile(shared, shared.store.write(taken)).await? {
             Taken::Rows(collections, touched) => (collections, touched),
             Taken::Theirs => return Ok(Composed::Nothing(Next::Idle)),
@@ -408,7 +427,7 @@ impl Running {
         let probed: BTreeSet<String> = {
             let mut lane = shared.lane();
             let objects = collections.iter().map(|rows| rows[0].sobject.clone());
-            let probed: BTreeSet<String> = objects.filter(|object| lane.is_probed(object)).collect();
+            let probed: BTreeSet<String> = objects.filter(|object| probed.contains(object)).collect();
             probed.iter().for_each(|object| lane.probe(object, from_unix_ms(leased_until_ms)));
             probed
         };
@@ -524,7 +543,7 @@ impl Running {
         };
         // Who takes the lane from us later, because nobody let go of it, reads what may still be under way.
         let last =
-            self.calls.is_empty() && self.prepared.is_empty() && !self.composing && !self.busy.has_unheard();
+            self.calls.is_empty() && self.prepared.is_empty() && !self.taking && !self.busy.has_unheard();
         let (writer, counting) = (Arc::clone(shared), Arc::clone(shared));
         let (lease, times, held_until_ms) = (head.id.clone(), (head.taken_ms, over_ms), self.held_until_ms);
         let task = self.tasks.spawn(async move {

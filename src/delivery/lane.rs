@@ -217,9 +217,9 @@ impl Lane {
         held.map(|(sobject, hold)| (sobject.clone(), unix_ms(hold.until), hold.reason.clone())).collect()
     }
 
-    /// Whether records of this object go ahead to see if it was mended.
-    pub(super) fn is_probed(&self, sobject: &str) -> bool {
-        self.holds.contains_key(sobject)
+    /// The objects of which some records go ahead to see if they were mended.
+    pub(super) fn probed(&self) -> BTreeSet<String> {
+        self.holds.keys().cloned().collect()
     }
 
     /// Records of this object go ahead; until `until` no others do.
@@ -351,7 +351,9 @@ mod tests {
         (0..2).for_each(|_| lane.hold("Charge", "no such column", now, u64::MAX));
         assert_eq!(shown(&mut lane), [("Charge".to_owned(), true)]);
         let later = now + Duration::from_secs(2);
-        assert!(held(&lane, now).is_some() && held(&lane, later).is_none() && lane.is_probed("Charge"));
+        assert!(
+            held(&lane, now).is_some() && held(&lane, later).is_none() && lane.probed().contains("Charge")
+        );
         let lease_ends = later + Duration::from_secs(180);
         lane.probe("Charge", lease_ends);
         assert_eq!(held(&lane, later), Some(unix_ms(lease_ends)), "one call goes ahead");
@@ -359,6 +361,6 @@ mod tests {
         assert!(held(&lane, later).unwrap() < unix_ms(lease_ends));
         assert_eq!(lane.calls(), 4, "others go on");
         lane.answered(lane.epoch(), false, &BTreeSet::from(["Charge".to_owned()]));
-        assert!(!lane.is_probed("Charge") && held(&lane, later).is_none());
+        assert!(!lane.probed().contains("Charge") && held(&lane, later).is_none());
     }
 }

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use paybridge::sandbox::salesforce::Fault;
 use paybridge::store::{Backend, Payload, Store, inbox};
 use time::OffsetDateTime;
 
-use crate::bridge::{WEBHOOK_SECRET, database, settings, sign};
+use crate::bridge::{Bridge, WEBHOOK_SECRET, database, settings, sign, state_of};
 use crate::patience::{until, watch_this_test};
 
 pub struct Service {
@@ -225,6 +226,29 @@ async fn told_to_stop_it_finishes_and_ends_well() {
     let acknowledged = sender.await.unwrap().len();
     let stored = store.read(inbox::counts).await.unwrap().1;
     assert!(stored >= i64::try_from(acknowledged).unwrap(), "{acknowledged} acknowledged, {stored} stored");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_stop_it_gives_back_what_was_ready_while_calls_hang() {
+    let bridge = Bridge::start(Backend::Sqlite).await;
+    let customer = |number| state_of("Stripe_Customer__c", &format!("cus_{number}"), "{}", &[]);
+    bridge.merge((0..7_000).map(customer).collect()).await;
+    bridge.org.fail_all(Fault::Hang);
+    let org = ("PAYBRIDGE__SALESFORCE__MAIN__LOGIN_URL", &*bridge.org.base_url());
+    let mut service = Service::start_with(&bridge.database_url, &[org]);
+    let all_taken = async || bridge.counts().await.leased == 6_000;
+    until("four calls are under way and two are ready", all_taken).await;
+    tokio::task::spawn_blocking(move || service.stop()).await.unwrap();
+    let counts = bridge.counts().await;
+    assert_eq!(
+        (counts.leased, counts.pending),
+        (4_000, 3_000),
+        "what left may be under way; nothing else waits"
+    );
+    bridge.org.forget_faults();
+    bridge.clock.advance(Duration::from_secs(200));
+    bridge.drain().await;
+    assert_eq!(bridge.counts().await.done, 7_000);
 }
 
 #[test]
