@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::store::outbox::LONGEST_CALL;
+
 /// The records of all calls under way.
 #[derive(Debug, Default)]
 pub(super) struct Busy {
@@ -44,9 +46,9 @@ impl Busy {
         !self.unheard.is_empty()
     }
 
-    /// Forgets calls that are over by now.
+    /// Forgets calls that are over by now, or were to last for days by a clock that was wrong.
     pub(super) fn forget(&mut self, now_ms: i64) {
-        self.unheard.retain(|_, until| *until > now_ms);
+        self.unheard.retain(|_, until| (now_ms + 1..now_ms + LONGEST_CALL).contains(until));
     }
 
     /// Whether a call under way touches this record.

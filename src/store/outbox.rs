@@ -406,7 +406,7 @@ pub fn arrived(conn: &mut Conn, org: &str, external_ids: &[&str]) -> Result<Vec<
 }
 
 /// Milliseconds: no call lasts so long; a lease for longer was taken by a clock that was wrong.
-const LONGEST_CALL: i64 = 86_400_000;
+pub const LONGEST_CALL: i64 = 86_400_000;
 
 /// Records and their parents in calls of others that may still be under way: external ids, the parents as a JSON list, and
 /// until when.
