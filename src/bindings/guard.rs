@@ -247,19 +247,20 @@ impl Guard {
         if let Some(bound) = bound.as_ref().filter(|_| outdated) {
             return Ok(Err(format!(
                 "this process still reaches {}, and {party}.{of} was given to {} elsewhere: start it again with the \
-                 settings of that one",
-                found.identity, bound.identity
+                 settings of that one, or, if {} is right after all, as it is, and confirm that one",
+                found.identity, bound.identity, found.identity
             )));
         }
         let write = move |conn: &mut Conn| match (judged, bound) {
             (Judged::Same, Some(bound)) => {
-                bindings::answered(conn, party, &name, &key_hash)?;
-                Ok(Ok(bound))
+                let still = bindings::answered(conn, party, &name, &bound.identity, &key_hash)?;
+                Ok(still.then_some(Ok(bound)))
             }
             (Judged::Another, Some(bound)) => {
-                bindings::another_answered(conn, party, &name, &found.identity, &found.kind, now_ms)?;
-                let (other, other_kind) = (Some(found.identity), Some(found.kind));
-                Ok(Err(another(&Binding { other, other_kind, ..bound }).unwrap_or_default()))
+                let Found { identity, kind } = found;
+                bindings::another_answered(conn, party, &name, &bound.identity, (&identity, &kind), now_ms)?;
+                let (other, other_kind) = (Some(identity), Some(kind));
+                Ok(Some(Err(another(&Binding { other, other_kind, ..bound }).unwrap_or_default())))
             }
             _ => {
                 let Found { identity, kind } = found;
@@ -277,10 +278,13 @@ impl Guard {
                 };
                 bindings::bind(conn, &binding)?;
                 // Another process may have been first.
-                Ok(Ok(bindings::find(conn, party, &name)?.unwrap_or(binding)))
+                Ok(Some(Ok(bindings::find(conn, party, &name)?.unwrap_or(binding))))
             }
         };
-        let judged = self.store.write(write).await?;
+        let Some(judged) = self.store.write(write).await? else {
+            let text = "another one was confirmed while it was asked".to_owned();
+            return Err(Failed::Party { text, needs_person: false });
+        };
         if let Ok(bound) = &judged {
             let said = Some(said(bound));
             self.wait(party, of, Wait { said, ..self.waiting(party, of) });
@@ -310,9 +314,12 @@ impl Guard {
                 wait.ask_ms = now_ms + ms(longer);
                 (wait.failures, wait.alerted) = (0, false);
                 wait.answers = if matches!(state, State::Open(_)) { 0 } else { wait.answers + 1 };
+                // Nobody else shows it: the others may be at work.
+                let outdated = wait.outdated;
                 self.wait(party, name, wait);
                 self.open_to(party, name, &state);
-                if !pass.set(state.clone()) {
+                let is_news = pass.set(state.clone());
+                if !is_news && !outdated {
                     return false;
                 }
                 match state {

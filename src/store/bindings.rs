@@ -70,30 +70,33 @@ pub fn bind(conn: &mut Conn, binding: &Binding) -> Result<()> {
     Ok(())
 }
 
-/// The right one answered, by this key; whoever answered before is forgotten.
-pub fn answered(conn: &mut Conn, party: &str, name: &str, key_hash: &str) -> Result<()> {
+/// The right one, `identity`, answered, by this key; whoever answered before is forgotten. Says whether it is the right one
+/// still.
+pub fn answered(conn: &mut Conn, party: &str, name: &str, identity: &str, key_hash: &str) -> Result<bool> {
     let other = (
         bindings::other.eq(None::<String>),
         bindings::other_kind.eq(None::<String>),
         bindings::other_at.eq(None::<i64>),
     );
-    on_backend!(conn, c => diesel::update(bindings::table.find((party, name)))
+    let bound = bindings::table.find((party, name)).filter(bindings::identity.eq(identity));
+    let rows = on_backend!(conn, c => diesel::update(bound)
         .set((bindings::key_hash.eq(key_hash), other))
         .execute(c))?;
-    Ok(())
+    Ok(rows == 1)
 }
 
-/// Another one answered. Seen again, it keeps the time when it was seen first.
+/// Another one than `bound` answered, if that one is bound still. Seen again, it keeps the time when it was seen first.
 pub fn another_answered(
     conn: &mut Conn,
     party: &str,
     name: &str,
-    identity: &str,
-    kind: &str,
+    bound: &str,
+    (identity, kind): (&str, &str),
     now_ms: i64,
 ) -> Result<()> {
     let seen_before = bindings::other.eq(identity).and(bindings::other_kind.eq(kind));
     on_backend!(conn, c => diesel::update(bindings::table.find((party, name)))
+        .filter(bindings::identity.eq(bound))
         .filter(bindings::other.is_null().or(diesel::dsl::not(seen_before)))
         .set((
             bindings::other.eq(identity),

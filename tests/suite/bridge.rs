@@ -420,7 +420,10 @@ impl Bridge {
 
     /// As if the key in the configuration had been exchanged since the account was bound.
     pub async fn forget_key(&self) {
-        let forget = |conn: &mut Conn| bindings::answered(conn, "stripe", "main", "another key");
+        let forget = |conn: &mut Conn| {
+            let bound = bindings::find(conn, "stripe", "main")?.unwrap().identity;
+            bindings::answered(conn, "stripe", "main", &bound, "another key")
+        };
         self.store().write(forget).await.unwrap();
     }
 
