@@ -189,7 +189,7 @@ fn stub_org(reply: &'static str) -> (String, std::sync::Arc<std::sync::atomic::A
                     "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
                     body.len()
                 );
-            } else {
+            } else if !text.is_empty() {
                 counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                 let _ = stream.write_all(reply.as_bytes());
             }

@@ -162,7 +162,8 @@ pub(super) async fn serve(request: HttpRequest, body: web::Bytes, shared: web::D
             reply
         }
     };
-    if fault == Some(Fault::DropConnection) {
+    // It may have been stopped while the call waited.
+    if fault == Some(Fault::DropConnection) || shared.stopped.load(Ordering::SeqCst) {
         return hang_up(&request);
     }
     if let Some(call) = shared.state().calls.get_mut(number) {
