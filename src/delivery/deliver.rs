@@ -118,6 +118,8 @@ struct Running {
     company: Company,
     reach: i64,
     held_until_ms: i64,
+    /// When that was written down.
+    held_since: Option<Instant>,
 }
 
 /// A call that is ready to leave.
@@ -217,12 +219,14 @@ impl Step for Delivery {
         if running.calls.is_empty() {
             return next;
         }
+        running.keep_lane(&self.shared).await;
         let mut stop = self.shared.stop.clone();
         let has_room = next != Next::Again;
+        let wait = if has_room { wait } else { LOOK_ANYWAY };
         let ended = tokio::select! {
             ended = running.tasks.join_next_with_id() => ended,
             () = async { rung.heard().await; tokio::time::sleep(LOOK_AGAIN).await }, if has_room => None,
-            () = tokio::time::sleep(wait), if has_room => None,
+            () = tokio::time::sleep(wait) => None,
             // What is ready is given back before calls under way have used up the time that is left.
             Ok(_) = stop.wait_for(|stop| *stop) => None,
         };
@@ -370,11 +374,8 @@ impl Running {
         let call_id = uuid::Uuid::now_v7().to_string();
         let leased_until_ms = unix_ms(now + shared.config.lease);
         let idle = self.calls.is_empty() && self.prepared.is_empty() && !self.busy.has_unheard();
-        // Never the same twice, so that letting go of one turn does not end a later one.
-        let until_ms = unix_ms(now + HOLD);
-        let clock_was_ahead = self.held_until_ms > until_ms + A_MINUTE;
-        self.held_until_ms = if clock_was_ahead { until_ms } else { until_ms.max(self.held_until_ms + 1) };
-        let (in_tx, lease, held_until_ms) = (Arc::clone(shared), call_id.clone(), self.held_until_ms);
+        let held_until_ms = self.hold_from(now);
+        let (in_tx, lease) = (Arc::clone(shared), call_id.clone());
         let bound = shared.client.pass().identity();
         let taken = move |conn: &mut Conn| {
             if let Some(bound) = bound
@@ -439,6 +440,30 @@ impl Running {
             Head { id, leased_at, leased_until_ms, epoch, touched, probed, taken_ms: now_ms, sent_at: None };
         self.prepared.push_back(Call { head, collections });
         Ok(Composed::Prepared)
+    }
+
+    /// Until when the lane is ours if it is taken now. Never the same twice, so that letting go of one turn does not end a later
+    /// one.
+    fn hold_from(&mut self, now: OffsetDateTime) -> i64 {
+        let until_ms = unix_ms(now + HOLD);
+        let clock_was_ahead = self.held_until_ms > until_ms + A_MINUTE;
+        self.held_until_ms = if clock_was_ahead { until_ms } else { until_ms.max(self.held_until_ms + 1) };
+        self.held_since = Some(Instant::now());
+        self.held_until_ms
+    }
+
+    /// Holds on to the lane while calls take long: whoever took it over would leave their records alone until the leases end.
+    async fn keep_lane(&mut self, shared: &Arc<Shared>) {
+        if self.sent() == 0 || self.held_since.is_none_or(|since| since.elapsed() < LOOK_ANYWAY) {
+            return;
+        }
+        let held_until_ms = self.hold_from(shared.clock.now());
+        let in_tx = Arc::clone(shared);
+        let keep = move |conn: &mut Conn| lanes::keep(conn, &in_tx.org, &in_tx.holder, held_until_ms);
+        if let Err(error) = self.meanwhile(shared, shared.store.write(keep)).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the lane may be taken over while calls are under way");
+        }
     }
 
     /// How many calls the org has not answered yet.

@@ -49,6 +49,13 @@ pub fn take(conn: &mut Conn, org: &str, holder: &str, now_ms: i64, until_ms: i64
     Ok(if taken == 1 { turn } else { Turn::Theirs })
 }
 
+/// Keeps the lane until `until_ms`, if nobody has taken it over.
+pub fn keep(conn: &mut Conn, org: &str, holder: &str, until_ms: i64) -> Result<()> {
+    let ours = lanes::table.find(org).filter(lanes::holder.eq(holder));
+    on_backend!(conn, c => diesel::update(ours).set(lanes::held_until.eq(until_ms)).execute(c))?;
+    Ok(())
+}
+
 /// Lets go of the lane, if it was not taken again since: no call of ours is under way.
 pub fn release(conn: &mut Conn, org: &str, holder: &str, until_ms: i64) -> Result<()> {
     let ours = lanes::table.find(org).filter(lanes::holder.eq(holder));

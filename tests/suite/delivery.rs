@@ -9,7 +9,7 @@ use paybridge::store::{Backend, Conn, lanes};
 use crate::bridge::{Bridge, state_of};
 use crate::each_backend;
 use crate::patience::until;
-use crate::store::on_postgres;
+use crate::store::{number, on_postgres};
 
 each_backend!(
     an_arrival_leaves_the_records_id_and_its_call,
@@ -24,6 +24,7 @@ each_backend!(
     records_are_left_alone_when_a_gateway_answers_for_the_org,
     while_all_answers_break_off_no_record_is_blamed,
     a_lane_is_taken_over_only_from_a_clock_that_is_hours_ahead,
+    a_lane_is_kept_while_a_call_takes_long,
     a_record_that_calls_hang_on_is_found_while_others_keep_coming,
     locked_records_are_tried_again_in_smaller_calls,
     an_object_that_is_not_set_up_holds_only_its_own_records,
@@ -325,6 +326,29 @@ async fn a_lane_is_taken_over_only_from_a_clock_that_is_hours_ahead(bridge: Brid
     bridge.merge(families(1, 0)).await;
     assert_eq!(hold_for(10).await, 0, "its clock may differ");
     assert_eq!(hold_for(10 * 365 * 24 * 60).await, 1);
+}
+
+async fn a_lane_is_kept_while_a_call_takes_long(bridge: Bridge) {
+    let patient = [("SALESFORCE__MAIN__TIMEOUT_MS", "60000")];
+    let bridge = Bridge::start_with(bridge.backend, &patient).await;
+    let second = bridge.second_process().await;
+    bridge.merge(families(1, 0)).await;
+    bridge.org.set_latency(Duration::from_secs(5));
+    let others = async {
+        until("a call is under way", async || bridge.org.most_calls_at_once() > 0).await;
+        bridge.clock.advance(Duration::from_secs(3));
+        let now_ms = paybridge::clock::unix_ms(bridge.clock.now());
+        let held_until = |conn: &mut Conn| Ok(number(conn, "SELECT held_until AS number FROM lanes"));
+        let is_kept = async || bridge.store().read(held_until).await.unwrap() > now_ms;
+        until("the lane is held on to", is_kept).await;
+        bridge.merge(vec![state_of(CUSTOMER, "cus_other", "{}", &[])]).await;
+        second.drain().await;
+        let counts = bridge.counts().await;
+        assert_eq!((counts.leased, counts.pending), (1, 1), "it is not the other one's turn");
+    };
+    tokio::join!(bridge.drain(), others);
+    assert_eq!(bridge.counts().await.done, 2);
+    second.stop().await;
 }
 
 async fn a_record_that_calls_hang_on_is_found_while_others_keep_coming(mut bridge: Bridge) {

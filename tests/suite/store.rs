@@ -470,15 +470,23 @@ async fn the_next_events_are_taken_without_looking_up_all_that_wait() {
     bridge.store().write(take).await.unwrap();
 }
 
-/// The number that this gives, if it gives one.
+/// The number that this gives; 0 if it gives none, or on SQLite.
 pub fn on_postgres(conn: &mut Conn, statement: &str) -> i64 {
+    if let Conn::Postgres(_) = conn { number(conn, statement) } else { 0 }
+}
+
+/// The number that this gives; 0 if it gives none.
+pub fn number(conn: &mut Conn, statement: &str) -> i64 {
     #[derive(diesel::QueryableByName)]
     struct Found {
         #[diesel(sql_type = diesel::sql_types::BigInt)]
         number: i64,
     }
-    let Conn::Postgres(c) = conn else { return 0 };
-    diesel::sql_query(statement).load::<Found>(c).unwrap().first().map_or(0, |found| found.number)
+    let found: Vec<Found> = match conn {
+        Conn::Sqlite(c) => diesel::sql_query(statement).load(c).unwrap(),
+        Conn::Postgres(c) => diesel::sql_query(statement).load(c).unwrap(),
+    };
+    found.first().map_or(0, |found| found.number)
 }
 
 /// Every query of the daily work finds its rows by an index, however many rows there are.
