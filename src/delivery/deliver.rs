@@ -251,6 +251,9 @@ impl Running {
     /// when a call has ended since the outbox was read: what waited for it may go now, and others want a word between steps.
     async fn fill(&mut self, shared: &Arc<Shared>) -> Option<(Next, Duration)> {
         loop {
+            if *shared.stop.borrow() {
+                return None;
+            }
             if let Some(not_before) = self.start_prepared(shared) {
                 self.give_back(shared).await;
                 return Some((not_before, LOOK_ANYWAY));
@@ -291,6 +294,7 @@ impl Running {
             return Some(Next::At(until));
         }
         while self.has_room(shared)
+            && !*shared.stop.borrow()
             && self.prepared.front().is_some_and(|call| !shared.is_outdated(call))
             && let Some(call) = self.prepared.pop_front()
         {

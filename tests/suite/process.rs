@@ -235,7 +235,8 @@ async fn told_to_stop_it_gives_back_what_was_ready_while_calls_hang() {
     bridge.merge((0..7_000).map(customer).collect()).await;
     bridge.org.fail_all(Fault::Hang);
     let org = ("PAYBRIDGE__SALESFORCE__MAIN__LOGIN_URL", &*bridge.org.base_url());
-    let mut service = Service::start_with(&bridge.database_url, &[org]);
+    let patient = ("PAYBRIDGE__SALESFORCE__MAIN__TIMEOUT_MS", "60000");
+    let mut service = Service::start_with(&bridge.database_url, &[org, patient]);
     let all_taken = async || bridge.counts().await.leased == 6_000;
     until("four calls are under way and two are ready", all_taken).await;
     tokio::task::spawn_blocking(move || service.stop()).await.unwrap();
@@ -246,7 +247,7 @@ async fn told_to_stop_it_gives_back_what_was_ready_while_calls_hang() {
         "what left may be under way; nothing else waits"
     );
     bridge.org.forget_faults();
-    bridge.clock.advance(Duration::from_secs(200));
+    bridge.clock.advance(Duration::from_secs(600));
     bridge.drain().await;
     assert_eq!(bridge.counts().await.done, 7_000);
 }
