@@ -253,14 +253,15 @@ impl Guard {
         }
         let write = move |conn: &mut Conn| match (judged, bound) {
             (Judged::Same, Some(bound)) => {
-                let still = bindings::answered(conn, party, &name, &bound.identity, &key_hash)?;
+                let still = bindings::answered(conn, &bound, &key_hash)?;
                 Ok(still.then_some(Ok(bound)))
             }
             (Judged::Another, Some(bound)) => {
                 let Found { identity, kind } = found;
-                bindings::another_answered(conn, party, &name, &bound.identity, (&identity, &kind), now_ms)?;
+                let still = bindings::another_answered(conn, &bound, (&identity, &kind), now_ms)?;
                 let (other, other_kind) = (Some(identity), Some(kind));
-                Ok(Some(Err(another(&Binding { other, other_kind, ..bound }).unwrap_or_default())))
+                let why = another(&Binding { other, other_kind, ..bound }).unwrap_or_default();
+                Ok(still.then_some(Err(why)))
             }
             _ => {
                 let Found { identity, kind } = found;

@@ -35,6 +35,13 @@ pub struct Binding {
     pub other_at: Option<i64>,
 }
 
+/// The row, if no person has changed it since.
+macro_rules! still {
+    ($bound:expr) => {
+        bindings::table.find((&$bound.party, &$bound.name)).filter(bindings::bound_at.eq($bound.bound_at))
+    };
+}
+
 /// All of them.
 pub fn list(conn: &mut Conn) -> Result<Vec<Binding>> {
     on_backend!(conn, c => Ok(bindings::table
@@ -70,41 +77,36 @@ pub fn bind(conn: &mut Conn, binding: &Binding) -> Result<()> {
     Ok(())
 }
 
-/// The right one, `identity`, answered, by this key; whoever answered before is forgotten. Says whether it is the right one
-/// still.
-pub fn answered(conn: &mut Conn, party: &str, name: &str, identity: &str, key_hash: &str) -> Result<bool> {
+/// The right one answered, by this key; whoever answered before is forgotten. Says whether it is bound as it was in `bound`.
+pub fn answered(conn: &mut Conn, bound: &Binding, key_hash: &str) -> Result<bool> {
     let other = (
         bindings::other.eq(None::<String>),
         bindings::other_kind.eq(None::<String>),
         bindings::other_at.eq(None::<i64>),
     );
-    let bound = bindings::table.find((party, name)).filter(bindings::identity.eq(identity));
-    let rows = on_backend!(conn, c => diesel::update(bound)
+    let rows = on_backend!(conn, c => diesel::update(still!(bound))
         .set((bindings::key_hash.eq(key_hash), other))
         .execute(c))?;
     Ok(rows == 1)
 }
 
-/// Another one than `bound` answered, if that one is bound still. Seen again, it keeps the time when it was seen first.
+/// Another one answered. Seen again, it keeps the time when it was seen first. Says whether it is bound as it was in `bound`.
 pub fn another_answered(
     conn: &mut Conn,
-    party: &str,
-    name: &str,
-    bound: &str,
+    bound: &Binding,
     (identity, kind): (&str, &str),
     now_ms: i64,
-) -> Result<()> {
-    let seen_before = bindings::other.eq(identity).and(bindings::other_kind.eq(kind));
-    on_backend!(conn, c => diesel::update(bindings::table.find((party, name)))
-        .filter(bindings::identity.eq(bound))
-        .filter(bindings::other.is_null().or(diesel::dsl::not(seen_before)))
+) -> Result<bool> {
+    let seen_before = bound.other.as_deref() == Some(identity) && bound.other_kind.as_deref() == Some(kind);
+    let first_seen = bound.other_at.filter(|_| seen_before).unwrap_or(now_ms);
+    let rows = on_backend!(conn, c => diesel::update(still!(bound))
         .set((
             bindings::other.eq(identity),
             bindings::other_kind.eq(kind),
-            bindings::other_at.eq(now_ms),
+            bindings::other_at.eq(first_seen),
         ))
         .execute(c))?;
-    Ok(())
+    Ok(rows == 1)
 }
 
 /// A person says that the name stands for this one from now on. Whose key that is shows when it answers.

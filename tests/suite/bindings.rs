@@ -103,9 +103,9 @@ async fn another_org_gets_nothing_until_a_person_confirms_it(bridge: Bridge) {
 async fn who_sends_to_the_old_org_stops_when_another_is_confirmed_elsewhere(bridge: Bridge) {
     let first = a_customer(&bridge, "Ada").await;
     let now_ms = paybridge::clock::unix_ms(bridge.clock.now());
-    let org = bridge.org.org_id();
     let met_by_another_process = move |conn: &mut store::Conn| {
-        bindings::another_answered(conn, "salesforce", "main", &org, (OTHER_ORG, "sandbox"), now_ms)
+        let bound = bindings::find(conn, "salesforce", "main")?.unwrap();
+        bindings::another_answered(conn, &bound, (OTHER_ORG, "sandbox"), now_ms)
     };
     bridge.store().write(met_by_another_process).await.unwrap();
     let (good, said) = paybridge(&bridge, &["bindings", "confirm", "salesforce.main"]).await;

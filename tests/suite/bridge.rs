@@ -421,8 +421,8 @@ impl Bridge {
     /// As if the key in the configuration had been exchanged since the account was bound.
     pub async fn forget_key(&self) {
         let forget = |conn: &mut Conn| {
-            let bound = bindings::find(conn, "stripe", "main")?.unwrap().identity;
-            bindings::answered(conn, "stripe", "main", &bound, "another key")
+            let bound = bindings::find(conn, "stripe", "main")?.unwrap();
+            bindings::answered(conn, &bound, "another key")
         };
         self.store().write(forget).await.unwrap();
     }
