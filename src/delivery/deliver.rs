@@ -213,13 +213,13 @@ impl Step for Delivery {
         while let Some(ended) = running.tasks.try_join_next_with_id() {
             running.settle(&self.shared, ended);
         }
+        running.keep_lane(&self.shared).await;
         let filled = running.fill(&self.shared).await;
         self.shared.show_signs().await;
         let Some((next, wait)) = filled else { return Next::Again };
         if running.calls.is_empty() {
             return next;
         }
-        running.keep_lane(&self.shared).await;
         let mut stop = self.shared.stop.clone();
         let has_room = next != Next::Again;
         let wait = if has_room { wait } else { LOOK_ANYWAY };
