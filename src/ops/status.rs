@@ -123,7 +123,8 @@ pub struct AccountStatus {
 
 /// How the service is doing: what waits, which orgs take records, how many requests are left.
 ///
-/// Lanes and requests are what the answering process knows; the rest is true for all processes.
+/// How many of the day's requests are left is what the answering process knows; the rest is true for all processes. Of a lane
+/// that closes for a moment only the process knows that sends.
 #[utoipa::path(
     get, path = "/v1/status", operation_id = "getStatus", tag = "operations",
     responses(
