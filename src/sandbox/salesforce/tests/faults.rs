@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Client, Read, customer};
 use crate::sandbox::salesforce::Fault;
+use crate::sandbox::until;
 
 #[tokio::test]
 async fn a_fault_shows_as_often_as_it_was_asked_for() {
@@ -75,9 +76,7 @@ async fn a_hanging_call_ends_with_the_callers_patience_or_the_org() {
     let impatient = client.request("GET", "limits").timeout(Duration::from_millis(50)).send().await;
     assert!(impatient.unwrap_err().is_timeout());
     let hanging = tokio::spawn(client.request("GET", "limits").send());
-    while client.org.calls().len() < 3 {
-        tokio::task::yield_now().await;
-    }
+    until("the call hangs", async || client.org.calls().len() >= 3).await;
     client.org.stop().await;
     assert!(hanging.await.unwrap().is_err());
     client.org.stop().await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{id, paying};
 use crate::sandbox::stripe::Fault;
 use crate::sandbox::stripe::testing::Caller;
+use crate::sandbox::until;
 
 #[tokio::test]
 async fn only_the_right_key_is_let_in() {
@@ -95,21 +96,15 @@ async fn a_key_is_in_use_while_its_call_runs() {
     caller.stripe.fail_next(1, Fault::Hang);
     let hanging = caller.form("/v1/customers", "name=Ada").header("Idempotency-Key", "k");
     let hanging = tokio::spawn(hanging.send());
-    while caller.event_types().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    until("the work is done", async || !caller.event_types().is_empty()).await;
     let refused = caller.post_with_key("k", "/v1/customers", "name=Ada").await;
     assert_eq!(refused.refused(), (409, "idempotency_key_in_use"));
 
     // The caller gives up: the work was done, and its answer can be had.
     hanging.abort();
-    let replayed = loop {
-        let got = caller.post_with_key("k", "/v1/customers", "name=Ada").await;
-        if got.status != 409 {
-            break got;
-        }
-        tokio::task::yield_now().await;
-    };
+    let again = async || caller.post_with_key("k", "/v1/customers", "name=Ada").await;
+    until("the key is free", async || again().await.status != 409).await;
+    let replayed = again().await;
     assert_eq!(replayed.headers["idempotent-replayed"], "true");
     assert_eq!(caller.event_types(), ["customer.created"]);
     assert_eq!(caller.stripe.calls()[0].status, None);

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{id, paying};
 use crate::sandbox::stripe::state;
 use crate::sandbox::stripe::testing::Caller;
+use crate::sandbox::until;
 
 /// A webhook endpoint that notes what comes and answers as it is told.
 struct Endpoint {
@@ -97,9 +98,7 @@ async fn in_the_background_events_are_delivered_as_they_happen_and_again() {
     caller.stripe.deliver_to(endpoint.url.clone());
     caller.stripe.deliver_in_background();
     let customer = caller.customer().await;
-    while endpoint.types().len() < 2 {
-        tokio::task::yield_now().await;
-    }
+    until("it is delivered twice", async || endpoint.types().len() >= 2).await;
     assert_eq!(endpoint.types(), ["customer.created", "customer.created"]);
     assert!(endpoint.answers.lock().unwrap().is_empty());
     caller.stripe.stop().await;
