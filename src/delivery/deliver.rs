@@ -31,10 +31,12 @@ use crate::store::outbox::{self, Leased};
 use crate::store::{self, Conn, Store, stops};
 use crate::worker::{Bell, Next, Step};
 
-/// How long the lane stays ours after we last chose. Another process that takes it then respects calls under way.
+/// How long the lane stays ours after that was written down. Another process that takes it then respects calls under way.
 const HOLD: Duration = Duration::from_secs(2);
-/// Milliseconds: who holds the lane for longer than this took it by a clock that was wrong.
-const A_MINUTE: i64 = 60_000;
+/// A call that has not been answered by then is not expected to be.
+const HANGS: Duration = Duration::from_secs(30);
+/// Milliseconds: if we hold the lane for longer, our clock was wrong when we took it.
+const TOO_LONG_HELD: i64 = 60_000;
 /// A few records that have waited so long beside a call under way are sent in one of their own.
 const LONG_ENOUGH: Duration = Duration::from_secs(1);
 /// While a call is under way, news is looked at so often at most.
@@ -112,7 +114,7 @@ struct Running {
     prepared: VecDeque<Call>,
     /// Whether records may be taken for a call that is not among the prepared ones yet.
     taking: bool,
-    /// How many tasks have ended while a call was being made ready.
+    /// How many tasks have ended while the database was waited for.
     ended_meanwhile: u64,
     busy: Busy,
     company: Company,
@@ -261,7 +263,9 @@ impl Running {
             if self.prepared.front().is_some_and(|call| shared.is_outdated(call)) {
                 self.give_back(shared).await;
             }
-            if self.prepared.len() >= shared.calls().div_ceil(2) {
+            // Calls tend to end together, and room for one is not to wait until it is made.
+            let ahead = shared.calls().div_ceil(2);
+            if self.prepared.len() >= ahead {
                 return Some((Next::Again, LOOK_ANYWAY));
             }
             let ended_before = self.ended_meanwhile;
@@ -378,7 +382,7 @@ impl Running {
         let call_id = uuid::Uuid::now_v7().to_string();
         let leased_until_ms = unix_ms(now + shared.config.lease);
         let idle = self.calls.is_empty() && self.prepared.is_empty() && !self.busy.has_unheard();
-        let held_until_ms = self.hold_from(now);
+        let held_until_ms = self.hold_from(shared.clock.now());
         let (in_tx, lease) = (Arc::clone(shared), call_id.clone());
         let bound = shared.client.pass().identity();
         let taken = move |conn: &mut Conn| {
@@ -450,15 +454,18 @@ impl Running {
     /// one.
     fn hold_from(&mut self, now: OffsetDateTime) -> i64 {
         let until_ms = unix_ms(now + HOLD);
-        let clock_was_ahead = self.held_until_ms > until_ms + A_MINUTE;
+        let clock_was_ahead = self.held_until_ms > until_ms + TOO_LONG_HELD;
         self.held_until_ms = if clock_was_ahead { until_ms } else { until_ms.max(self.held_until_ms + 1) };
         self.held_since = Some(Instant::now());
         self.held_until_ms
     }
 
-    /// Holds on to the lane while calls take long: whoever took it over would leave their records alone until the leases end.
+    /// Holds on to the lane while calls take long: whoever took it over would leave their records alone until the leases end. Calls
+    /// that hang do not keep it: perhaps another process reaches the org.
     async fn keep_lane(&mut self, shared: &Arc<Shared>) {
-        if self.sent() == 0 || self.held_since.is_none_or(|since| since.elapsed() < LOOK_ANYWAY) {
+        let may_be_answered = |call: &Head| call.sent_at.is_some_and(|sent_at| sent_at.elapsed() < HANGS);
+        let is_fresh = self.held_since.is_none_or(|since| since.elapsed() < LOOK_ANYWAY);
+        if is_fresh || !self.calls.values().any(may_be_answered) {
             return;
         }
         let held_until_ms = self.hold_from(shared.clock.now());
@@ -672,8 +679,7 @@ impl Shared {
         self.lane.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many calls may be under way at the same time. Half as many are made ready beyond these: calls tend to end together, and
-    /// room for one is not to wait until it is made.
+    /// How many calls may be under way at the same time.
     fn calls(&self) -> usize {
         if self.client.budget() == Budget::Ask { 1 } else { self.lane().calls() }
     }
