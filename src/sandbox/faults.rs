@@ -4,10 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 /// The faults one stand-in will show: a queue for single calls, and lasting ones.
 #[derive(Debug)]
 pub struct Faults<F> {
     state: Mutex<State<F>>,
+    /// Calls that this is true of are not answered.
+    held: watch::Sender<Option<fn(&str) -> bool>>,
 }
 
 #[derive(Debug)]
@@ -38,7 +42,7 @@ impl<F: Clone> Faults<F> {
             outage: false,
             latency: Duration::ZERO,
         };
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), held: watch::Sender::new(None) }
     }
 
     /// The next `count` calls fail with `fault`, after those already asked for.
@@ -63,7 +67,7 @@ impl<F: Clone> Faults<F> {
         self.lock().begin_at = Some(begins);
     }
 
-    /// Forgets what was asked for, also what comes by chance. Outage and latency stay.
+    /// Forgets what was asked for, also what comes by chance. An outage, the latency and held calls stay.
     pub fn forget(&self) {
         let mut state = self.lock();
         state.next.clear();
@@ -104,7 +108,29 @@ impl<F: Clone> Faults<F> {
         self.lock().latency = latency;
     }
 
-    /// How long an answer waits.
+    /// Calls that `which` is true of, method and path, wait for their answers until [`Self::let_go`].
+    pub fn hold(&self, which: fn(&str) -> bool) {
+        self.held.send_replace(Some(which));
+    }
+
+    /// Answers the calls that were held.
+    pub fn let_go(&self) {
+        self.held.send_replace(None);
+    }
+
+    /// Waits as long as the answer of this call, method and path, is to wait.
+    pub async fn wait(&self, call: &str) {
+        let latency = self.latency();
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+        let is_free = |held: &Option<fn(&str) -> bool>| !held.is_some_and(|which| which(call));
+        let mut held = self.held.subscribe();
+        // It fails only when there is nobody left to let go.
+        drop(held.wait_for(is_free).await);
+    }
+
+    /// How long an answer waits at least.
     pub fn latency(&self) -> Duration {
         self.lock().latency
     }

@@ -235,6 +235,17 @@ impl Salesforce {
         self.org.faults.set_latency(latency);
     }
 
+    /// Calls that `which` is true of (`POST /services/data/v66.0/composite`) are carried out and not answered until they are let
+    /// go; the records that they write stay locked meanwhile.
+    pub fn hold(&self, which: fn(&str) -> bool) {
+        self.org.faults.hold(which);
+    }
+
+    /// Answers the calls that were held.
+    pub fn let_go(&self) {
+        self.org.faults.let_go();
+    }
+
     /// Ends all sessions.
     pub fn expire_sessions(&self) {
         self.org.state().sessions.end();
@@ -282,6 +293,11 @@ impl Salesforce {
     /// Takes back [`Salesforce::reject_object`].
     pub fn mend_object(&self, sobject: &str) {
         self.org.state().unfit.remove(sobject);
+    }
+
+    /// How many data calls are under way.
+    pub fn calls_under_way(&self) -> usize {
+        self.org.calls_under_way()
     }
 
     /// How many data calls were under way together at most.

@@ -92,6 +92,11 @@ impl Org {
         UnderWay(self)
     }
 
+    /// How many data calls are under way.
+    pub(super) fn calls_under_way(&self) -> usize {
+        self.calls_now.load(Ordering::SeqCst)
+    }
+
     /// How many data calls were under way together at most.
     pub(super) fn most_calls(&self) -> usize {
         self.most_calls.load(Ordering::SeqCst)

@@ -111,8 +111,9 @@ async fn sign_in(org: web::Data<Org>, request: HttpRequest, form: web::Bytes) ->
         log(&org, &request, status, Did::default());
         return respond(status, body);
     }
-    tokio::time::sleep(org.faults.latency()).await;
-    let fault = org.sign_in_faults.take(&name_of(&request));
+    let name = name_of(&request);
+    org.faults.wait(&name).await;
+    let fault = org.sign_in_faults.take(&name);
     sign_in_with(&org, &request, &form, fault).await
 }
 
@@ -162,7 +163,8 @@ async fn data(org: web::Data<Org>, request: HttpRequest, body: web::Bytes) -> Ht
         String::from_utf8_lossy(&body).contains(&format!("\"Stripe_Id__c\":\"{id}\",\""))
     };
     let breaking = org.state().breaking.iter().find(breaks).map(|(_, fault)| *fault);
-    let fault = breaking.or_else(|| org.faults.take(&name_of(&request)));
+    let name = name_of(&request);
+    let fault = breaking.or_else(|| org.faults.take(&name));
     if fault == Some(Fault::Hang) {
         log(&org, &request, 0, Did::default());
         return std::future::pending().await;
@@ -173,7 +175,7 @@ async fn data(org: web::Data<Org>, request: HttpRequest, body: web::Bytes) -> Ht
     }
     let under_way = org.begin();
     let (answer, held, did) = carry_out(&org, &request, &body, fault);
-    tokio::time::sleep(org.faults.latency()).await;
+    org.faults.wait(&name).await;
     drop((held, under_way));
     if fault == Some(Fault::DropConnection) {
         log(&org, &request, 0, did);

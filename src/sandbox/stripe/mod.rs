@@ -228,6 +228,17 @@ impl Stripe {
         self.0.shared.faults.set_latency(latency);
     }
 
+    /// Calls that `which` is true of (`POST /v1/customers`) are not carried out until they are let go; their keys are in use
+    /// meanwhile.
+    pub fn hold(&self, which: fn(&str) -> bool) {
+        self.0.shared.faults.hold(which);
+    }
+
+    /// Goes on with the calls that were held.
+    pub fn let_go(&self) {
+        self.0.shared.faults.let_go();
+    }
+
     /// A customer pays an open checkout session on its page with a test card (`pm_card_visa`).
     ///
     /// Errors: why the page refused; the session stays open.

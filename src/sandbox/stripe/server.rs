@@ -136,13 +136,9 @@ pub(super) async fn serve(request: HttpRequest, body: web::Bytes, shared: web::D
         return checkout_page::serve(&request, &body, &shared);
     }
     let arrival = Arrival::read(&request, &body);
+    let call = format!("{} {}", arrival.method, arrival.path);
     let outage = shared.faults.outage();
-    let latency = shared.faults.latency();
-    let fault = if outage {
-        Some(Fault::Unavailable)
-    } else {
-        shared.faults.take(&format!("{} {}", arrival.method, arrival.path))
-    };
+    let fault = if outage { Some(Fault::Unavailable) } else { shared.faults.take(&call) };
     // Whoever sees it there may ask for faults that meet the next one, and not this one.
     let number = note(&shared, &arrival);
     let begun = match fault.and_then(refused_at_once) {
@@ -150,14 +146,14 @@ pub(super) async fn serve(request: HttpRequest, body: web::Bytes, shared: web::D
         None => begin(&shared, &arrival),
     };
     // A key that was claimed is in use while its call waits.
-    pause(latency).await;
+    shared.faults.wait(&call).await;
     let reply = match begun {
         Err(refusal) => Reply::refused(&refusal),
         Ok(Begun::Replayed(reply)) => reply,
         Ok(Begun::Claimed(mut claim, form)) => {
             let reply = claim.execute(&arrival, &form, fault);
             if fault == Some(Fault::Hang) {
-                pause(HANG).await;
+                tokio::time::sleep(HANG).await;
             }
             reply
         }
@@ -193,12 +189,6 @@ fn refused_at_once(fault: Fault) -> Option<Refusal> {
             "The provided key 'rk_test_****' does not have the required permissions for this endpoint.",
         )),
         Fault::ServerError | Fault::ServerErrorAfterWork | Fault::Hang | Fault::DropConnection => None,
-    }
-}
-
-async fn pause(length: Duration) {
-    if !length.is_zero() {
-        tokio::time::sleep(length).await;
     }
 }
 

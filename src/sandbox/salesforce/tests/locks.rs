@@ -1,18 +1,23 @@
 //! Row locks: a write holds its record and the parents that it names until its call is answered.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use super::{Client, Read, record};
+use crate::sandbox::until;
 
 /// Two calls of which the second arrives while the first waits for its answer.
 async fn at_the_same_time(client: &Client, first: (&str, Value), second: (&str, Value)) -> (Read, Read) {
-    client.org.set_latency(Duration::from_millis(150));
-    let answers =
-        tokio::join!(client.upsert_all(first.0, vec![first.1]), client.upsert_all(second.0, vec![second.1]));
-    client.org.set_latency(Duration::ZERO);
-    answers
+    client.org.hold(|_any| true);
+    let both = async {
+        until("both calls are under way", async || client.org.calls_under_way() == 2).await;
+        client.org.let_go();
+    };
+    let (first, second, ()) = tokio::join!(
+        client.upsert_all(first.0, vec![first.1]),
+        client.upsert_all(second.0, vec![second.1]),
+        both
+    );
+    (first, second)
 }
 
 fn codes(answers: &(Read, Read)) -> Vec<&str> {
@@ -54,17 +59,18 @@ async fn a_lock_outlasts_a_caller_who_leaves_and_ends_with_the_call() {
     let client = Client::start().await;
     client.org.set_daily_limit(1_000_000);
     client.upsert("Stripe_Customer__c", "cus_1", json!({})).await;
-    client.org.set_latency(Duration::from_millis(400));
+    client.org.hold(|call| call.ends_with("/cus_1"));
     let path = "sobjects/Stripe_Customer__c/Stripe_Id__c/cus_1";
-    let left =
-        client.request("PATCH", path).json(&json!({"Name": "Ada"})).timeout(Duration::from_millis(100));
-    assert!(left.send().await.unwrap_err().is_timeout());
-    client.org.set_latency(Duration::ZERO);
-    let refused = client.upsert("Stripe_Customer__c", "cus_1", json!({})).await;
-    assert_eq!(refused.code(), "UNABLE_TO_LOCK_ROW", "{refused:?}");
-    let patience = Instant::now() + Duration::from_secs(10);
-    while client.upsert("Stripe_Customer__c", "cus_1", json!({})).await.status != 200 {
-        assert!(Instant::now() < patience, "the record is still locked");
+    let patch = client.request("PATCH", path).json(&json!({"Name": "Ada"}));
+    let leaves = until("the call is under way", async || client.org.calls_under_way() == 1);
+    tokio::select! {
+        answer = patch.send() => panic!("it was answered: {answer:?}"),
+        () = leaves => {}
     }
+    let refused = client.upsert_all("Stripe_Customer__c", vec![super::customer("cus_1")]).await;
+    assert_eq!(refused.row_codes(), ["UNABLE_TO_LOCK_ROW"], "{refused:?}");
+    client.org.let_go();
+    let is_free = async || client.upsert("Stripe_Customer__c", "cus_1", json!({})).await.status == 200;
+    until("the record is not locked any more", is_free).await;
     assert_eq!(client.org.record("Stripe_Customer__c", "cus_1").unwrap().text("Name"), Some("Ada"));
 }
