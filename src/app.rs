@@ -43,6 +43,12 @@ const USES_STOP: Duration = Duration::from_millis(400);
 /// How long the last commit may take after that.
 const RECORDER_STOP: Duration = Duration::from_millis(400);
 
+// Orchestrators kill after ten seconds, of which requests in flight have eight.
+const _: () = assert!(
+    WORKERS_STOP.as_millis() + USES_STOP.as_millis() + RECORDER_STOP.as_millis() <= 2_000,
+    "stopping takes too long"
+);
+
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

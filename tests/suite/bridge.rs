@@ -241,14 +241,6 @@ impl Bridge {
         Caller { http: self.http.clone(), base: self.url(""), token: token.expose_secret().to_owned() }
     }
 
-    /// A second process on the same database. The first one's caller may call it, too.
-    pub async fn second(&self) -> Running {
-        let config = config(&self.database_url, &self.stripe.base_url(), &self.org.base_url());
-        let clock = self.clock.clone();
-        let app = tokio::task::spawn_blocking(|| App::assemble(config, clock)).await.unwrap().unwrap();
-        app.start(TcpListener::bind("127.0.0.1:0").unwrap(), Background::Stepped).unwrap()
-    }
-
     /// Does all background work that is due now.
     pub async fn drain(&self) {
         self.running().drain().await;
@@ -388,7 +380,7 @@ impl Bridge {
         self.running = Some(running);
     }
 
-    /// Another process on the same database, for the same orgs.
+    /// Another process on the same database, for the same orgs. The first one's caller may call it, too.
     pub async fn second_process(&self) -> Running {
         let config = config(&self.database_url, &self.stripe.base_url(), &self.org.base_url());
         let clock = self.clock.clone();
@@ -567,16 +559,17 @@ pub fn settings(database_url: &str, stripe: &str, org: &str) -> Vec<(String, Str
         ("STRIPE__MAIN__SECRET_KEY", STRIPE_KEY),
         ("STRIPE__MAIN__WEBHOOK_SECRETS", &format!("{WEBHOOK_SECRET},{OLD_WEBHOOK_SECRET}")),
         ("STRIPE__MAIN__API_BASE", stripe),
-        ("STRIPE__MAIN__TIMEOUT_MS", "1000"),
+        // As patient as can be: a call that a busy machine carries out slowly is none that nobody answers.
+        ("STRIPE__MAIN__TIMEOUT_MS", "7500"),
         ("SALESFORCE__MAIN__LOGIN_URL", org),
         ("SALESFORCE__MAIN__CLIENT_ID", "suite"),
         ("SALESFORCE__MAIN__USERNAME", "bridge@example.com"),
         ("SALESFORCE__MAIN__PRIVATE_KEY", &keys().private_pem),
-        ("SALESFORCE__MAIN__TIMEOUT_MS", "2000"),
+        ("SALESFORCE__MAIN__TIMEOUT_MS", "60000"),
         ("SERVER__METRICS_BIND", "127.0.0.1:0"),
         ("DELIVERY__MAX_ATTEMPTS", "5"),
-        ("API__PATIENCE_MS", "5000"),
-        ("API__LEASE_SECONDS", "8"),
+        ("API__PATIENCE_MS", "7500"),
+        ("API__LEASE_SECONDS", "20"),
         ("STRIPE__MAIN__REQUESTS_PER_SECOND", "1000"),
     ]
     .map(|(key, value)| (format!("{PREFIX}{key}"), value.to_owned()))

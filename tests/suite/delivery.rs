@@ -120,10 +120,21 @@ async fn assert_nothing_was_locked(bridge: &Bridge) {
     assert_eq!(locked, 0, "records were refused because another call held them");
 }
 
+/// Calls that carry records are carried out and not answered.
+fn hold_calls(bridge: &Bridge) {
+    bridge.org.hold(|call| call.ends_with("/composite"));
+}
+
+/// Answers them once so many are under way.
+async fn let_go_of(bridge: &Bridge, calls: usize) {
+    until("calls are under way", async || bridge.org.calls_under_way() >= calls).await;
+    bridge.org.let_go();
+}
+
 async fn several_calls_travel_together_and_touch_no_record_twice(bridge: Bridge) {
     bridge.merge(families(1_500, 1)).await;
-    bridge.org.set_latency(Duration::from_millis(300));
-    bridge.drain().await;
+    hold_calls(&bridge);
+    tokio::join!(bridge.drain(), let_go_of(&bridge, 2));
     assert_eq!((bridge.counts().await.done, bridge.org.records(CHARGE).len()), (3_000, 1_500));
     let together = bridge.org.most_calls_at_once();
     assert!((2..=4).contains(&together), "{together} calls at once");
@@ -138,12 +149,14 @@ async fn what_arrived_is_written_down_while_the_next_call_is_kept_waiting() {
     let in_flight = [("DELIVERY__CALLS_IN_FLIGHT", "2")];
     let bridge = Bridge::start_with(Backend::Postgres, &in_flight).await;
     bridge.merge(families(8_000, 0)).await;
-    bridge.org.set_latency(Duration::from_millis(500));
+    hold_calls(&bridge);
+    let (holds, is_held) = tokio::sync::oneshot::channel();
     let (let_go, held) = std::sync::mpsc::channel::<()>();
     let now_ms = paybridge::clock::unix_ms(bridge.clock.now());
     // Whoever makes a call ready takes the lane first.
     let hold = bridge.store().write(move |conn| {
         lanes::take(conn, "main", "another process", now_ms, now_ms)?;
+        holds.send(()).unwrap();
         let _until_let_go = held.recv();
         Ok(())
     });
@@ -151,6 +164,8 @@ async fn what_arrived_is_written_down_while_the_next_call_is_kept_waiting() {
                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let waiter = async || bridge.store().read(|conn| Ok(on_postgres(conn, waiter))).await.unwrap();
     let look = async {
+        is_held.await.unwrap();
+        bridge.org.let_go();
         until("a call is kept waiting", async || waiter().await != 0).await;
         let first = waiter().await;
         until("all that arrived is written down", async || bridge.counts().await.leased == 0).await;
@@ -160,7 +175,7 @@ async fn what_arrived_is_written_down_while_the_next_call_is_kept_waiting() {
         let_go.send(()).unwrap();
     };
     let begin = async {
-        until("calls are under way", async || bridge.org.most_calls_at_once() > 0).await;
+        until("calls are under way", async || bridge.org.calls_under_way() == 2).await;
         tokio::join!(hold, look)
     };
     let (_, (held, ())) = tokio::join!(bridge.drain(), begin);
@@ -329,13 +344,11 @@ async fn a_lane_is_taken_over_only_from_a_clock_that_is_hours_ahead(bridge: Brid
 }
 
 async fn a_lane_is_kept_while_a_call_takes_long(bridge: Bridge) {
-    let patient = [("SALESFORCE__MAIN__TIMEOUT_MS", "60000")];
-    let bridge = Bridge::start_with(bridge.backend, &patient).await;
     let second = bridge.second_process().await;
     bridge.merge(families(1, 0)).await;
-    bridge.org.set_latency(Duration::from_secs(5));
+    hold_calls(&bridge);
     let others = async {
-        until("a call is under way", async || bridge.org.most_calls_at_once() > 0).await;
+        until("a call is under way", async || bridge.org.calls_under_way() == 1).await;
         bridge.clock.advance(Duration::from_secs(3));
         let now_ms = paybridge::clock::unix_ms(bridge.clock.now());
         let held_until = |conn: &mut Conn| Ok(number(conn, "SELECT held_until AS number FROM lanes"));
@@ -345,13 +358,16 @@ async fn a_lane_is_kept_while_a_call_takes_long(bridge: Bridge) {
         second.drain().await;
         let counts = bridge.counts().await;
         assert_eq!((counts.leased, counts.pending), (1, 1), "it is not the other one's turn");
+        bridge.org.let_go();
     };
     tokio::join!(bridge.drain(), others);
     assert_eq!(bridge.counts().await.done, 2);
     second.stop().await;
 }
 
-async fn a_record_that_calls_hang_on_is_found_while_others_keep_coming(mut bridge: Bridge) {
+async fn a_record_that_calls_hang_on_is_found_while_others_keep_coming(bridge: Bridge) {
+    let impatient = [("SALESFORCE__MAIN__TIMEOUT_MS", "2000")];
+    let mut bridge = Bridge::start_with(bridge.backend, &impatient).await;
     bridge.expect_dead_letters();
     bridge.org.be_silent_on("cus_00013");
     bridge.merge(families(64, 0)).await;
@@ -585,12 +601,13 @@ async fn calls_under_way_share_one_new_sign_in(bridge: Bridge) {
     bridge.merge(families(1, 0)).await;
     bridge.drain().await;
     bridge.org.expire_sessions();
-    bridge.org.set_latency(Duration::from_millis(100));
+    hold_calls(&bridge);
     let states = (0..4_000).map(|n| state_of(CUSTOMER, &format!("cus_more_{n}"), "{}", &[])).collect();
     bridge.merge(states).await;
-    bridge.drain().await;
+    tokio::join!(bridge.drain(), let_go_of(&bridge, 2));
     assert_eq!((bridge.counts().await.done, bridge.sign_ins()), (4_001, 2));
-    assert!(bridge.org.most_calls_at_once() > 1);
+    let refused = bridge.org.calls().iter().filter(|call| call.status == 401).count();
+    assert!(refused >= 2, "{refused} calls learnt of the end of the session");
 }
 
 async fn maintenance_of_the_org_is_no_try_of_its_records(bridge: Bridge) {

@@ -1,7 +1,7 @@
 //! One intention is done once: when it is repeated, when it comes a hundred times at once, when nobody knows what became of
 //! it, and when the program dies in between.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use paybridge::api::{Scope, issue};
 use paybridge::clock::Clock;
@@ -57,7 +57,7 @@ fn payment(key: &str) -> Value {
 
 async fn a_hundred_creates_for_one_account_make_one_customer(bridge: Bridge) {
     let one = bridge.caller().await;
-    let second = bridge.second().await;
+    let second = bridge.second_process().await;
     let other = one.calling(second.address());
     bridge.stripe.set_latency(Duration::from_millis(100));
     let mut calls = tokio::task::JoinSet::new();
@@ -239,19 +239,18 @@ async fn what_is_no_operation_id_is_an_unknown_one(bridge: Bridge) {
     }
 }
 
-/// Asks for an invoice, which takes several calls, and lets something happen when the first of them is under way.
+/// Asks for an invoice, which takes several calls, and lets something happen while the first of them is under way.
 async fn ask_for_an_invoice(bridge: &Bridge, caller: &Caller, happens: impl FnOnce(&Stripe)) -> (u16, Value) {
     let customer = bridge.a_customer("Ada Brandt").await;
     let body = json!({ "customerId": customer, "currencyCode": "EUR", "finalizeNow": true, "idempotencyKey": "k",
                        "items": [{ "description": "Commissioning", "unitAmount": "480.00" }] });
-    bridge.stripe.set_latency(Duration::from_millis(250));
+    bridge.stripe.hold(|call| call == "POST /v1/invoices");
     let (caller, asked) = (caller.clone(), body.clone());
     let call = tokio::spawn(async move { caller.post("/v1/invoices", &asked).await });
     until("Stripe is asked for an invoice", async || posts(bridge, "/v1/invoices") > 0).await;
     happens(&bridge.stripe);
-    let answer = call.await.unwrap();
-    bridge.stripe.set_latency(Duration::ZERO);
-    answer
+    bridge.stripe.let_go();
+    call.await.unwrap()
 }
 
 async fn what_was_done_in_part_is_gone_on_with(bridge: Bridge) {
@@ -301,9 +300,9 @@ async fn no_secret_is_kept_and_none_is_lost(bridge: Bridge) {
 }
 
 async fn a_bulk_that_takes_long_goes_on_and_can_be_asked_for(bridge: Bridge) {
+    let bridge = Bridge::start_with(bridge.backend, &[("API__PATIENCE_MS", "500")]).await;
     let caller = bridge.caller().await;
-    // Eight rounds of ten: longer than a caller is kept waiting.
-    bridge.stripe.set_latency(Duration::from_millis(800));
+    bridge.stripe.hold(|call| call == "POST /v1/payment_intents");
     let mut items: Vec<Value> = (0..80).map(|number| payment(&format!("k{number}"))).collect();
     items[7] = json!({ "amount": "x", "currencyCode": "EUR", "idempotencyKey": "k7" });
     items[79] = items[78].clone();
@@ -312,23 +311,24 @@ async fn a_bulk_that_takes_long_goes_on_and_can_be_asked_for(bridge: Bridge) {
     assert_eq!((status, &accepted["operationStatus"]), (202, &json!("running")), "{accepted:#}");
     assert_eq!(accepted["results"].as_array().unwrap().len(), 80);
     let path = format!("/v1/operations/{}", accepted["operationId"].as_str().unwrap());
-    let began = Instant::now();
-    let operation = loop {
-        let (_, operation) = caller.get(&path).await;
-        if operation["operationStatus"] == "completed" {
-            break operation;
-        }
-        assert!(began.elapsed() < Duration::from_secs(120), "{operation:#}");
-    };
+    bridge.stripe.let_go();
+    let has_ended = async || caller.get(&path).await.1["operationStatus"] == "completed";
+    until("the operation has ended", has_ended).await;
+    let (_, operation) = caller.get(&path).await;
     assert_eq!((&operation["succeededCount"], &operation["failedCount"]), (&json!(79), &json!(1)));
     let results = operation["results"].as_array().unwrap();
     assert!(results.iter().zip(0..).all(|(result, index)| result["itemIndex"] == json!(index)));
     assert_eq!(results[7]["problem"]["code"], "invalid_request");
     assert_eq!(results[78]["stripeId"], results[79]["stripeId"]);
     assert_eq!(count(&bridge.stripe, "payment_intent.created"), 78);
-    bridge.stripe.set_latency(Duration::ZERO);
-    let (status, again) = caller.post("/v1/payment-intents/bulk", &body).await;
-    assert_eq!((status, &again["succeededCount"]), (200, &json!(79)), "{again:#}");
+    let mut again = Value::Null;
+    let is_replayed = async || {
+        let (status, answer) = caller.post("/v1/payment-intents/bulk", &body).await;
+        again = answer;
+        status == 200
+    };
+    until("it is replayed within our patience", is_replayed).await;
+    assert_eq!(again["succeededCount"], 79, "{again:#}");
     assert!(again["results"][0]["idempotencyReplayed"].as_bool().unwrap());
     assert_eq!(count(&bridge.stripe, "payment_intent.created"), 78);
 }
@@ -377,7 +377,7 @@ async fn what_cannot_be_written_down_is_not_asked_of_stripe(bridge: Bridge) {
 
 async fn a_bulk_is_claimed_item_by_item_by_two_processes_at_once(bridge: Bridge) {
     let one = bridge.caller().await;
-    let second = bridge.second().await;
+    let second = bridge.second_process().await;
     let other = one.calling(second.address());
     // In opposite order, so that each process holds what the other wants.
     let items: Vec<Value> =
@@ -438,17 +438,14 @@ async fn a_program_that_dies_between_stripes_answer_and_its_own_does_nothing_twi
 
         // Nobody repeats the call; the outcome is found out all the same.
         let service = start();
-        let began = Instant::now();
         let keys = ["paybridge-createCustomer-001D000000IRFmaIAH".to_owned()];
-        loop {
+        let is_found_out = async || {
             let keys = keys.clone();
             let claims = store.read(move |conn| idempotency::find(conn, "main", &keys)).await.unwrap();
             assert_eq!(claims.len(), 1, "the claim is written down before Stripe is asked");
-            if claims[0].is_settled() {
-                break;
-            }
-            assert!(began.elapsed() < Duration::from_secs(120), "{claims:?}");
-        }
+            claims[0].is_settled()
+        };
+        until("the outcome is known", is_found_out).await;
         let (status, made) = Caller::at(&service.address, token).post("/v1/customers", &account()).await;
         assert_eq!((status, &made["idempotencyReplayed"]), (201, &json!(true)), "{backend:?}: {made:#}");
         assert_eq!(count(&stripe, "customer.created"), 1, "{backend:?}");

@@ -57,20 +57,20 @@ async fn a_burst_while_delivery_is_behind_is_one_write(bridge: Bridge) {
 async fn what_comes_while_its_record_travels_is_sent_afterwards(bridge: Bridge) {
     let bridge = Arc::new(bridge);
     hear_of(&bridge, "cus_1", 0, "First").await;
-    // The org writes at once and answers late; meanwhile the call is under way.
-    bridge.org.set_latency(Duration::from_millis(1_500));
+    // The org has written and not answered yet.
+    bridge.org.hold(|call| call.ends_with("/composite"));
     let drain = |bridge: &Arc<Bridge>| {
         let bridge = Arc::clone(bridge);
         tokio::spawn(async move { bridge.drain().await })
     };
     let travelling = drain(&bridge);
     until("the record is written", async || bridge.org.record(CUSTOMER, "cus_1").is_some()).await;
-    bridge.org.set_latency(Duration::ZERO);
     hear_of(&bridge, "cus_1", 1, "Second").await;
     let merging = drain(&bridge);
     let is_merged = async || bridge.row(CUSTOMER, "cus_1").await.event_id == "evt_cus_1_1";
     until("the second event is merged", is_merged).await;
     assert_eq!(bridge.field(CUSTOMER, "cus_1", "Name").unwrap(), "First", "the call had left");
+    bridge.org.let_go();
     travelling.await.unwrap();
     merging.await.unwrap();
     bridge.drain().await;

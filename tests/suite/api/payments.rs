@@ -1,11 +1,10 @@
 //! A customer, a payment, a subscription; and what a repeated call becomes.
 
-use std::time::Duration;
-
 use paybridge::api::Scope;
 use serde_json::{Value, json};
 
 use super::{Desk, KEY};
+use crate::patience::until;
 
 #[tokio::test]
 async fn a_customer_pays_and_the_payment_is_read_again() {
@@ -131,11 +130,13 @@ async fn a_repeated_call_gets_the_first_answer_and_another_body_is_refused() {
 #[tokio::test]
 async fn a_call_that_is_still_running_is_not_done_twice() {
     let desk = Desk::start().await;
-    desk.stripe.set_latency(Duration::from_millis(400));
+    desk.stripe.hold(|call| call == "POST /v1/payment_intents");
     let body = json!({ "amount": "20", "currencyCode": "EUR", "idempotencyKey": "one" });
     let (first, second) = tokio::join!(desk.post("/v1/payment-intents", &body), async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        desk.post("/v1/payment-intents", &body).await
+        until("Stripe is asked", async || desk.stripe.calls().iter().any(|call| call.method == "POST")).await;
+        let second = desk.post("/v1/payment-intents", &body).await;
+        desk.stripe.let_go();
+        second
     });
     first.is(201);
     assert_eq!(second.problem(), (409, "idempotency_key_in_use"));

@@ -88,6 +88,8 @@ impl World {
         let own = vec![
             ("STRIPE__MAIN__API_BASE", stripe.base_url()),
             ("SALESFORCE__MAIN__LOGIN_URL", org.base_url()),
+            ("STRIPE__MAIN__TIMEOUT_MS", "1000".to_owned()),
+            ("SALESFORCE__MAIN__TIMEOUT_MS", "2000".to_owned()),
             // As an operator would have it, but that the dead are missed sooner.
             ("DELIVERY__MAX_ATTEMPTS", "15".to_owned()),
             ("DELIVERY__LEASE_SECONDS", "5".to_owned()),

@@ -17,7 +17,12 @@ pub const MINUTES: usize = 20;
 const MOST_CALLS: usize = 100;
 const MOST_SIGN_INS: usize = 45;
 /// A call that meets nothing is answered much sooner, also on a busy machine.
-const PATIENCE: (&str, &str) = ("SALESFORCE__MAIN__TIMEOUT_MS", "1000");
+const PATIENCE: [(&str, &str); 4] = [
+    ("SALESFORCE__MAIN__TIMEOUT_MS", "1000"),
+    ("STRIPE__MAIN__TIMEOUT_MS", "1000"),
+    ("API__PATIENCE_MS", "5000"),
+    ("API__LEASE_SECONDS", "8"),
+];
 
 /// A fault of a stand-in.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +89,7 @@ impl Case {
     pub async fn run(self) -> Seen {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("mapping.toml");
-        let mut settings = vec![PATIENCE];
+        let mut settings = PATIENCE.to_vec();
         if let Some(mapping) = self.step.mapping() {
             std::fs::write(&file, mapping).unwrap();
             settings.push(("MAPPING__FILE", file.to_str().unwrap()));
