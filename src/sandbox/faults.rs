@@ -11,14 +11,17 @@ use tokio::sync::watch;
 pub struct Faults<F> {
     state: Mutex<State<F>>,
     /// Calls that this is true of are not answered.
-    held: watch::Sender<Option<fn(&str) -> bool>>,
+    held: watch::Sender<Option<Which>>,
 }
+
+/// Says of a call, by its method and path, whether it is meant.
+type Which = fn(&str) -> bool;
 
 #[derive(Debug)]
 struct State<F> {
     next: VecDeque<F>,
     /// No call shows a fault before one that this is true of.
-    begin_at: Option<fn(&str) -> bool>,
+    begin_at: Option<Which>,
     by_chance: Option<Chance<F>>,
     outage: bool,
     latency: Duration,
@@ -124,7 +127,7 @@ impl<F: Clone> Faults<F> {
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
         }
-        let is_free = |held: &Option<fn(&str) -> bool>| !held.is_some_and(|which| which(call));
+        let is_free = |held: &Option<Which>| !held.is_some_and(|which| which(call));
         let mut held = self.held.subscribe();
         // It fails only when there is nobody left to let go.
         drop(held.wait_for(is_free).await);
