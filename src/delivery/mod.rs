@@ -6,11 +6,14 @@ pub mod deliver;
 
 mod batch;
 mod busy;
+mod calls;
 mod company;
+mod compose;
 mod gather;
 mod lane;
 mod notice;
 mod owner;
 mod record;
 mod send;
+mod shared;
 mod verdict;
