@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::batch::{self, Chosen, Packed};
+use super::batch::{self, Chosen, Packed, Wait};
 use super::calls::{Call, Calls, Head, touched};
+use super::deliver::Parts;
 use super::gather::{Gathered, Wanted, gather};
 use super::owner;
 use super::send::Collections;
@@ -88,46 +89,20 @@ impl Calls {
             return Ok(if nothing || alone { Composed::Nothing(next) } else { Composed::TooLittle(wait) });
         }
         let put_off = !waits.is_empty();
-        let call_id = uuid::Uuid::now_v7().to_string();
-        let leased_until_ms = unix_ms(now + shared.parts.config.lease);
-        let idle = self.under_way.is_empty() && self.prepared.is_empty() && !self.busy.has_unheard();
-        let held_until_ms = self.hold.from(shared.parts.clock.now());
-        let (in_tx, lease) = (Arc::clone(shared), call_id.clone());
-        let bound = shared.parts.client.pass().identity();
-        let taken = move |conn: &mut Conn| {
-            if let Some(bound) = bound
-                && bindings::is_another_org(conn, &in_tx.parts.org, &bound)?
-            {
-                return Ok(Taken::AnothersNow);
-            }
-            let turn = lanes::take(conn, &in_tx.parts.org, &in_tx.holder, now_ms, held_until_ms)?;
-            match turn {
-                Turn::Theirs => return Ok(Taken::Theirs),
-                Turn::TakenOver => {
-                    return Ok(Taken::Over(outbox::travelling(conn, &in_tx.parts.org, now_ms)?));
-                }
-                Turn::Ours => {}
-            }
-            // In the order in which merging locks them.
-            outbox::lock(conn, &waits.iter().map(|wait| wait.id).collect::<Vec<_>>())?;
-            for wait in &waits {
-                outbox::wait_until(conn, wait.id, now_ms, wait.due_ms, &wait.reason)?;
-            }
-            let mut rows = outbox::lease(conn, &lease, &ids, now_ms, leased_until_ms)?;
-            owner::settle(&mut rows)?;
-            let (rows, touched) = as_chosen(conn, &lease, rows, &gathered)?;
-            let Packed { collections, left_over } = batch::pack(rows, &in_tx.parts.parents_first);
-            let due_ms = left_over.iter().map(|row| row.due_at).min().unwrap_or(now_ms);
-            let left_over: Vec<i64> = left_over.iter().map(|row| row.id).collect();
-            outbox::release(conn, &lease, &left_over, due_ms)?;
-            crash::at("lease_written");
-            if collections.is_empty() && idle {
-                lanes::release(conn, &in_tx.parts.org, &in_tx.holder, held_until_ms)?;
-            }
-            Ok(Taken::Rows(collections, touched))
+        let pick = Pick {
+            call: uuid::Uuid::now_v7().to_string(),
+            ids,
+            waits,
+            now_ms,
+            leased_until_ms: unix_ms(now + shared.parts.config.lease),
+            held_until_ms: self.hold.from(shared.parts.clock.now()),
+            bound: shared.parts.client.pass().identity(),
+            idle: self.under_way.is_empty() && self.prepared.is_empty() && !self.busy.has_unheard(),
         };
+        let (id, leased_until_ms, in_tx) = (pick.call.clone(), pick.leased_until_ms, Arc::clone(shared));
         self.taking = true;
-        let (collections, touched) = match self.meanwhile(shared, shared.parts.store.write(taken)).await? {
+        let taken = shared.parts.store.write(move |conn| take(conn, &in_tx, &gathered, &pick));
+        let (collections, touched) = match self.meanwhile(shared, taken).await? {
             Taken::Rows(collections, touched) => (collections, touched),
             Taken::Theirs => return Ok(Composed::Nothing(Next::Idle)),
             Taken::AnothersNow => {
@@ -154,7 +129,7 @@ impl Calls {
             probed
         };
         self.busy.add(&touched);
-        let (id, leased_at) = (call_id, Instant::now());
+        let leased_at = Instant::now();
         let head =
             Head { id, leased_at, leased_until_ms, epoch, touched, probed, taken_ms: now_ms, sent_at: None };
         self.prepared.push_back(Call { head, collections });
@@ -162,7 +137,22 @@ impl Calls {
     }
 }
 
-/// What taking the chosen rows came to.
+/// What is to be taken for a call.
+struct Pick {
+    /// Names the call and its lease.
+    call: String,
+    ids: Vec<i64>,
+    waits: Vec<Wait>,
+    now_ms: i64,
+    leased_until_ms: i64,
+    held_until_ms: i64,
+    /// Whether nothing of ours is under way.
+    idle: bool,
+    /// The org that was known to answer when it was picked.
+    bound: Option<Arc<str>>,
+}
+
+/// What taking it came to.
 enum Taken {
     Rows(Collections, Vec<String>),
     Theirs,
@@ -170,6 +160,39 @@ enum Taken {
     AnothersNow,
     /// Calls that may be under way: external ids, parents, until when.
     Over(Vec<(String, String, i64)>),
+}
+
+/// Takes the lane and what was picked, unless somebody else has it.
+fn take(conn: &mut Conn, shared: &Shared, gathered: &Gathered, pick: &Pick) -> store::Result<Taken> {
+    let Parts { org, parents_first, .. } = &shared.parts;
+    let now_ms = pick.now_ms;
+    if let Some(bound) = &pick.bound
+        && bindings::is_another_org(conn, org, bound)?
+    {
+        return Ok(Taken::AnothersNow);
+    }
+    match lanes::take(conn, org, &shared.holder, now_ms, pick.held_until_ms)? {
+        Turn::Theirs => return Ok(Taken::Theirs),
+        Turn::TakenOver => return Ok(Taken::Over(outbox::travelling(conn, org, now_ms)?)),
+        Turn::Ours => {}
+    }
+    // In the order in which merging locks them.
+    outbox::lock(conn, &pick.waits.iter().map(|wait| wait.id).collect::<Vec<_>>())?;
+    for wait in &pick.waits {
+        outbox::wait_until(conn, wait.id, now_ms, wait.due_ms, &wait.reason)?;
+    }
+    let mut rows = outbox::lease(conn, &pick.call, &pick.ids, now_ms, pick.leased_until_ms)?;
+    owner::settle(&mut rows)?;
+    let (rows, touched) = as_chosen(conn, &pick.call, rows, gathered)?;
+    let Packed { collections, left_over } = batch::pack(rows, parents_first);
+    let due_ms = left_over.iter().map(|row| row.due_at).min().unwrap_or(now_ms);
+    let left_over: Vec<i64> = left_over.iter().map(|row| row.id).collect();
+    outbox::release(conn, &pick.call, &left_over, due_ms)?;
+    crash::at("lease_written");
+    if collections.is_empty() && pick.idle {
+        lanes::release(conn, org, &shared.holder, pick.held_until_ms)?;
+    }
+    Ok(Taken::Rows(collections, touched))
 }
 
 /// The rows whose parents are still those that were considered, and all records that they touch. Others are given back.
