@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -10,8 +11,16 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct Faults<F> {
     state: Mutex<State<F>>,
-    /// Calls that this is true of are not answered.
-    held: watch::Sender<Option<Which>>,
+    held: watch::Sender<Option<Held>>,
+    /// How many calls have been held.
+    came: AtomicUsize,
+}
+
+/// Which calls are not answered, but for the first so many.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    which: Which,
+    but: usize,
 }
 
 /// Says of a call, by its method and path, whether it is meant.
@@ -45,7 +54,7 @@ impl<F: Clone> Faults<F> {
             outage: false,
             latency: Duration::ZERO,
         };
-        Self { state: Mutex::new(state), held: watch::Sender::new(None) }
+        Self { state: Mutex::new(state), held: watch::Sender::new(None), came: AtomicUsize::new(0) }
     }
 
     /// The next `count` calls fail with `fault`, after those already asked for.
@@ -111,12 +120,19 @@ impl<F: Clone> Faults<F> {
         self.lock().latency = latency;
     }
 
-    /// Calls that `which` is true of, method and path, wait for their answers until [`Self::let_go`].
+    /// Calls that `which` is true of, method and path, wait for their answers until [`Self::let_go`]. Not to be called again before
+    /// those are gone.
     pub fn hold(&self, which: fn(&str) -> bool) {
-        self.held.send_replace(Some(which));
+        self.came.store(0, Ordering::SeqCst);
+        self.held.send_replace(Some(Held { which, but: 0 }));
     }
 
-    /// Answers the calls that were held.
+    /// Answers the first so many calls that were held, or will be.
+    pub fn let_go_of(&self, calls: usize) {
+        self.held.send_modify(|held| held.iter_mut().for_each(|held| held.but = calls));
+    }
+
+    /// Answers all calls that were held.
     pub fn let_go(&self) {
         self.held.send_replace(None);
     }
@@ -127,10 +143,13 @@ impl<F: Clone> Faults<F> {
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
         }
-        let is_free = |held: &Option<Which>| !held.is_some_and(|which| which(call));
         let mut held = self.held.subscribe();
+        if !held.borrow().is_some_and(|held| (held.which)(call)) {
+            return;
+        }
+        let before = self.came.fetch_add(1, Ordering::SeqCst);
         // It fails only when there is nobody left to let go.
-        drop(held.wait_for(is_free).await);
+        drop(held.wait_for(|held| held.is_none_or(|held| before < held.but)).await);
     }
 
     /// How long an answer waits at least.
@@ -163,6 +182,28 @@ mod tests {
         let faults = Faults::none();
         faults.at_random(1, 0, vec!['a']);
         assert!((0..100).all(|_| faults.take("").is_none()));
+    }
+
+    #[tokio::test]
+    async fn held_calls_are_let_go_of_in_the_order_in_which_they_came() {
+        let faults = Faults::<()>::none();
+        faults.hold(|call| call == "POST /here");
+        faults.wait("POST /there").await;
+        let (first, second) = (faults.wait("POST /here"), faults.wait("POST /here"));
+        tokio::pin!(first, second);
+        tokio::select! {
+            biased;
+            () = &mut first => panic!("it was not held"),
+            () = &mut second => panic!("it was not held"),
+            () = std::future::ready(()) => faults.let_go_of(1),
+        }
+        tokio::select! {
+            biased;
+            () = &mut second => panic!("it came later"),
+            () = &mut first => faults.let_go(),
+        }
+        second.await;
+        faults.wait("POST /here").await;
     }
 
     #[test]

@@ -235,13 +235,18 @@ impl Salesforce {
         self.org.faults.set_latency(latency);
     }
 
-    /// Calls that `which` is true of (`POST /services/data/v66.0/composite`) are carried out and not answered until they are let
-    /// go; the records that they write stay locked meanwhile.
+    /// Calls for data that `which` is true of (`POST /services/data/v66.0/composite`) are carried out and not answered until they
+    /// are let go; the records that they write stay locked meanwhile. Sign-ins are carried out afterwards.
     pub fn hold(&self, which: fn(&str) -> bool) {
         self.org.faults.hold(which);
     }
 
-    /// Answers the calls that were held.
+    /// Answers the first so many calls that were held, or will be.
+    pub fn let_go_of(&self, calls: usize) {
+        self.org.faults.let_go_of(calls);
+    }
+
+    /// Answers all calls that were held.
     pub fn let_go(&self) {
         self.org.faults.let_go();
     }
