@@ -85,12 +85,12 @@ impl Store {
                 .test_on_check_out(backend == Backend::Postgres)
                 .connection_timeout(CHECKOUT_TIMEOUT)
                 .error_handler(Box::new(QuietHandler))
-                .build(manager)
-                .map_err(unavailable)
+                // That the database is there is known by now; it may be busy.
+                .build_unchecked(manager)
         };
-        let readers = pool(connections, manager.clone())?;
+        let readers = pool(connections, manager.clone());
         let writers = match backend {
-            Backend::Sqlite => pool(1, manager)?,
+            Backend::Sqlite => pool(1, manager),
             Backend::Postgres => readers.clone(),
         };
         Ok(Self(Arc::new(Inner { backend, readers, writers })))
