@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
@@ -34,7 +34,7 @@ use crate::webhooks::retain::Retention;
 use crate::worker::{self, Bell, Next, Step};
 use crate::{salesforce, stripe};
 
-/// How long background work may go on after the last request was answered.
+/// How long background work may go on beyond the time that requests have.
 const WORKERS_STOP: Duration = Duration::from_millis(1_200);
 
 /// How long it may take to write down who used the API last.
@@ -43,7 +43,7 @@ const USES_STOP: Duration = Duration::from_millis(400);
 /// How long the last commit may take after that.
 const RECORDER_STOP: Duration = Duration::from_millis(400);
 
-// Orchestrators kill after ten seconds, of which requests in flight have eight.
+// Orchestrators kill after ten seconds, of which requests in flight have eight by default.
 const _: () = assert!(
     WORKERS_STOP.as_millis() + USES_STOP.as_millis() + RECORDER_STOP.as_millis() <= 2_000,
     "stopping takes too long"
@@ -286,6 +286,7 @@ impl App {
             store: self.store,
             steps: self.steps,
             handle,
+            shutdown: self.config.server.shutdown,
             server,
             stop: self.stop,
             workers,
@@ -329,6 +330,8 @@ pub struct Running {
     store: Store,
     steps: Steps,
     handle: ServerHandle,
+    /// How long requests in flight may go on.
+    shutdown: Duration,
     server: JoinHandle<std::io::Result<()>>,
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
@@ -358,6 +361,7 @@ impl Running {
 
     /// Stops taking requests, answers those in flight, ends the steps that have begun, and commits what was promised.
     pub async fn stop(self) {
+        let told = Instant::now();
         self.ready.store(false, Ordering::SeqCst);
         self.handle.stop(true).await;
         if let Some(open_metrics) = self.open_metrics {
@@ -378,7 +382,9 @@ impl Running {
                 }
             }
         };
-        if tokio::time::timeout(WORKERS_STOP, ends).await.is_err() {
+        // Records of a call that is not heard of wait until its lease ends.
+        let left = self.shutdown.saturating_sub(told.elapsed()) + WORKERS_STOP;
+        if tokio::time::timeout(left, ends).await.is_err() {
             tracing::warn!("a call to Salesforce is still under way; its records will travel again");
         }
         // The handlers held the last senders, so the threads have committed everything and end, unless the database hangs.
