@@ -538,12 +538,16 @@ mod tests {
     use super::*;
 
     fn client(base: &str) -> Client {
+        client_waiting(base, Duration::from_secs(60))
+    }
+
+    fn client_waiting(base: &str, timeout: Duration) -> Client {
         Client::new(&StripeConfig {
             secret_key: "sk_test_topsecret".to_owned().into(),
             webhook_secrets: Vec::new(),
             api_base: base.parse().unwrap(),
             api_version: "2026-10-28.endive".to_owned(),
-            timeout: Duration::from_millis(300),
+            timeout,
             org: "main".to_owned(),
             concurrency: 10,
             requests_per_second: 1_000,
@@ -563,9 +567,10 @@ mod tests {
             asked.send(String::from_utf8_lossy(&buffer[..length]).to_lowercase()).unwrap();
             if reply.is_empty() {
                 // Until the other side has lost its patience.
-                let _hung_up = stream.read(&mut buffer);
+                while stream.read(&mut buffer).is_ok_and(|length| length > 0) {}
             }
-            stream.write_all(reply.as_bytes()).unwrap();
+            // It may be gone.
+            drop(stream.write_all(reply.as_bytes()));
         });
         (address, requests)
     }
@@ -630,7 +635,7 @@ mod tests {
     #[tokio::test]
     async fn silence_is_told_apart_from_a_closed_door() {
         let (address, _requests) = answer_once("");
-        let slow = client(&format!("http://{address}"));
+        let slow = client_waiting(&format!("http://{address}"), Duration::from_millis(300));
         let error = slow.change(&CreateCustomer::default().request(), "k").await.unwrap_err();
         let Error::Unreachable { failure: Failure::Timeout, outcome_unknown: true, .. } = error else {
             panic!("{error:?}")

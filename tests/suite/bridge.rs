@@ -568,7 +568,7 @@ pub fn settings(database_url: &str, stripe: &str, org: &str) -> Vec<(String, Str
         ("SALESFORCE__MAIN__TIMEOUT_MS", "60000"),
         ("SERVER__METRICS_BIND", "127.0.0.1:0"),
         ("DELIVERY__MAX_ATTEMPTS", "5"),
-        ("API__PATIENCE_MS", "7500"),
+        ("API__PATIENCE_MS", "7000"),
         ("API__LEASE_SECONDS", "20"),
         ("STRIPE__MAIN__REQUESTS_PER_SECOND", "1000"),
     ]

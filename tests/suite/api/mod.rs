@@ -97,12 +97,12 @@ impl Drop for Desk {
 
 impl Desk {
     async fn start() -> Self {
-        Self::patient(Duration::from_secs(7), Duration::from_millis(7_500)).await
+        Self::patient(Duration::from_secs(7), Duration::from_secs(7)).await
     }
 
     /// One with other settings for callers.
     async fn with_auth(auth: AuthConfig) -> Self {
-        Self::open(Duration::from_secs(7), Duration::from_millis(7_500), auth).await
+        Self::open(Duration::from_secs(7), Duration::from_secs(7), auth).await
     }
 
     /// One that waits so long for Stripe, and whose callers wait so long.

@@ -16,12 +16,12 @@ pub const MINUTES: usize = 20;
 /// In so many minutes calls and sign-ins may be so many at most: what is tried again is not tried in a storm.
 const MOST_CALLS: usize = 100;
 const MOST_SIGN_INS: usize = 45;
-/// A call that meets nothing is answered much sooner, also on a busy machine.
-const PATIENCE: [(&str, &str); 4] = [
+/// Where nobody answers, it is not waited for long.
+const IMPATIENT: [(&str, &str); 4] = [
     ("SALESFORCE__MAIN__TIMEOUT_MS", "1000"),
     ("STRIPE__MAIN__TIMEOUT_MS", "1000"),
-    ("API__PATIENCE_MS", "5000"),
-    ("API__LEASE_SECONDS", "8"),
+    ("API__PATIENCE_MS", "7000"),
+    ("API__LEASE_SECONDS", "11"),
 ];
 
 /// A fault of a stand-in.
@@ -44,6 +44,10 @@ impl Fault {
             Self::Salesforce(fault) => fault.name().to_owned(),
             Self::Stripe(fault) => fault.to_string(),
         }
+    }
+
+    fn hangs(self) -> bool {
+        matches!(self, Self::Salesforce(salesforce::Fault::Hang) | Self::Stripe(stripe::Fault::Hang))
     }
 
     /// Whether a call of this step can meet it.
@@ -89,7 +93,7 @@ impl Case {
     pub async fn run(self) -> Seen {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("mapping.toml");
-        let mut settings = PATIENCE.to_vec();
+        let mut settings = if self.fault.hangs() { IMPATIENT.to_vec() } else { Vec::new() };
         if let Some(mapping) = self.step.mapping() {
             std::fs::write(&file, mapping).unwrap();
             settings.push(("MAPPING__FILE", file.to_str().unwrap()));
