@@ -34,8 +34,8 @@ use crate::webhooks::retain::Retention;
 use crate::worker::{self, Bell, Next, Step};
 use crate::{salesforce, stripe};
 
-/// How long background work may go on beyond the time that requests have.
-const WORKERS_STOP: Duration = Duration::from_millis(1_200);
+/// How long background work may go on; calls to Salesforce beyond the time that requests have.
+const WORKERS_STOP: Duration = Duration::from_secs(1);
 
 /// How long it may take to write down who used the API last.
 const USES_STOP: Duration = Duration::from_millis(400);
@@ -45,7 +45,7 @@ const RECORDER_STOP: Duration = Duration::from_millis(400);
 
 // Orchestrators kill after ten seconds, of which requests in flight have eight by default.
 const _: () = assert!(
-    WORKERS_STOP.as_millis() + USES_STOP.as_millis() + RECORDER_STOP.as_millis() <= 2_000,
+    WORKERS_STOP.as_millis() + USES_STOP.as_millis() + RECORDER_STOP.as_millis() <= 1_800,
     "stopping takes too long"
 );
 
@@ -276,7 +276,7 @@ impl App {
         let metrics_address = open_metrics.as_ref().map(|(address, _)| *address);
         let workers = match background {
             Background::Running => self.steps.spawn(&self.bells, &self.clock, &self.stop.subscribe()),
-            Background::Stepped => Vec::new(),
+            Background::Stepped => Workers::default(),
         };
         Ok(Running {
             address,
@@ -334,8 +334,18 @@ pub struct Running {
     shutdown: Duration,
     server: JoinHandle<std::io::Result<()>>,
     stop: watch::Sender<bool>,
-    workers: Vec<JoinHandle<()>>,
+    workers: Workers,
     recorder_threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+/// What tells workers the time, and that it is over.
+type Told<'a> = (&'a Clock, &'a watch::Receiver<bool>);
+
+/// The background work.
+#[derive(Debug, Default)]
+struct Workers {
+    deliveries: Vec<JoinHandle<()>>,
+    others: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -363,6 +373,8 @@ impl Running {
     pub async fn stop(self) {
         let told = Instant::now();
         self.ready.store(false, Ordering::SeqCst);
+        // Nothing more is begun; what requests bring from now on is stored, and waits for the next start.
+        let _no_worker_left = self.stop.send(true);
         self.handle.stop(true).await;
         if let Some(open_metrics) = self.open_metrics {
             open_metrics.stop(false).await;
@@ -370,22 +382,21 @@ impl Running {
         if let Ok(Err(error)) = self.server.await {
             tracing::warn!(%error, "the HTTP server ended with an error");
         }
-        let _no_worker_left = self.stop.send(true);
         match tokio::time::timeout(USES_STOP, self.steps.uses.record()).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => tracing::warn!("the last uses of keys are not in the audit log"),
         }
-        let ends = async {
-            for worker in self.workers {
-                if let Err(error) = worker.await {
-                    tracing::warn!(%error, "a worker ended badly");
-                }
-            }
-        };
         // Records of a call that is not heard of wait until its lease ends.
         let left = self.shutdown.saturating_sub(told.elapsed()) + WORKERS_STOP;
-        if tokio::time::timeout(left, ends).await.is_err() {
+        let (deliveries, others) = tokio::join!(
+            tokio::time::timeout(left, ended(self.workers.deliveries)),
+            tokio::time::timeout(WORKERS_STOP, ended(self.workers.others))
+        );
+        if deliveries.is_err() {
             tracing::warn!("a call to Salesforce is still under way; its records will travel again");
+        }
+        if others.is_err() {
+            tracing::warn!("background work was broken off; it is done after the next start");
         }
         // The handlers held the last senders, so the threads have committed everything and end, unless the database hangs.
         let join = || self.recorder_threads.into_iter().filter_map(|thread| thread.join().err()).count();
@@ -396,31 +407,34 @@ impl Running {
     }
 }
 
+/// Waits for all of them.
+async fn ended(workers: Vec<JoinHandle<()>>) {
+    for worker in workers {
+        if let Err(error) = worker.await {
+            tracing::warn!(%error, "a worker ended badly");
+        }
+    }
+}
+
 impl Steps {
-    fn spawn(&self, bells: &Bells, clock: &Clock, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
-        let spawn_deliveries = self.deliveries.iter().map(|delivery| {
-            worker::spawn(Arc::clone(delivery), bells.outbox.clone(), clock.clone(), stop.clone())
-        });
-        let mut workers: Vec<_> = spawn_deliveries.collect();
-        workers.push(worker::spawn(
-            Arc::clone(&self.processor),
-            bells.inbox.clone(),
-            clock.clone(),
-            stop.clone(),
-        ));
-        workers.push(worker::spawn(
-            Arc::clone(&self.fetcher),
-            bells.fetching.clone(),
-            clock.clone(),
-            stop.clone(),
-        ));
-        // Nobody rings for these: they look at the clock.
+    fn spawn(&self, bells: &Bells, clock: &Clock, stop: &watch::Receiver<bool>) -> Workers {
+        fn begin<S: Step>(step: &Arc<S>, bell: &Bell, (clock, stop): Told<'_>) -> JoinHandle<()> {
+            worker::spawn(Arc::clone(step), bell.clone(), clock.clone(), stop.clone())
+        }
+        let told: Told<'_> = (clock, stop);
+        // Nobody rings for the last ones: they look at the clock.
         let silent = Bell::default();
-        workers.push(worker::spawn(Arc::clone(&self.guard), silent.clone(), clock.clone(), stop.clone()));
-        workers.push(worker::spawn(Arc::clone(&self.uses), silent.clone(), clock.clone(), stop.clone()));
-        workers.push(worker::spawn(Arc::clone(&self.resolver), silent.clone(), clock.clone(), stop.clone()));
-        workers.push(worker::spawn(Arc::clone(&self.retention), silent, clock.clone(), stop.clone()));
-        workers
+        Workers {
+            deliveries: self.deliveries.iter().map(|one| begin(one, &bells.outbox, told)).collect(),
+            others: vec![
+                begin(&self.processor, &bells.inbox, told),
+                begin(&self.fetcher, &bells.fetching, told),
+                begin(&self.guard, &silent, told),
+                begin(&self.uses, &silent, told),
+                begin(&self.resolver, &silent, told),
+                begin(&self.retention, &silent, told),
+            ],
+        }
     }
 
     async fn drain(&self) {

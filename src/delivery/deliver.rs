@@ -108,8 +108,11 @@ impl Step for Delivery {
     async fn finish(&self) {
         let mut calls = self.calls.lock().await;
         calls.give_back(&self.shared).await;
-        while let Some(ended) = calls.tasks.join_next_with_id().await {
-            calls.settle(&self.shared, ended);
+        while !calls.tasks.is_empty() {
+            tokio::select! {
+                Some(ended) = calls.tasks.join_next_with_id() => calls.settle(&self.shared, ended),
+                () = tokio::time::sleep(LOOK_ANYWAY) => calls.keep_lane(&self.shared).await,
+            }
         }
     }
 }
