@@ -99,9 +99,15 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     println!("{}", welcome(address, &stripe.base_url(), &org.base_url(), token.expose_secret()));
     stop.wait().await;
     // The service first: what it has in flight still needs both.
-    running.stop().await;
-    stripe.stop().await;
-    org.stop().await;
+    let stopped = async {
+        running.stop().await;
+        stripe.stop().await;
+        org.stop().await;
+    };
+    tokio::select! {
+        () = stopped => {}
+        () = stop.no_patience() => {}
+    }
     Ok(())
 }
 

@@ -35,8 +35,10 @@ pub(super) async fn run_prepared(
     tracing::info!(address = %running.address(), "ready");
     stop.wait().await;
     tracing::info!("stopping");
-    running.stop().await;
-    tracing::info!("stopped");
+    tokio::select! {
+        () = running.stop() => tracing::info!("stopped"),
+        () = stop.no_patience() => tracing::warn!("stopped at once: what was under way is done again"),
+    }
     Ok(())
 }
 
@@ -66,5 +68,10 @@ impl StopSignals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+
+    /// Waits for one more Ctrl-C. An orchestrator means the same with each of its signals, and ends the process by itself.
+    pub(super) async fn no_patience(&mut self) {
+        let _a_person = self.interrupt.recv().await;
     }
 }
