@@ -15,7 +15,7 @@ use super::fields::excerpt;
 use super::moments::timestamp;
 use super::pipeline::Asked;
 use super::problem::{self, Code, Problem};
-use crate::clock::unix_ms;
+use crate::clock::{from_unix_ms, unix_ms};
 use crate::store::operations::{self, Operation};
 use crate::store::{self, idempotency};
 
@@ -124,11 +124,14 @@ async fn get_operation(
         return Err(Problem::new(Code::ResourceMissing, detail));
     };
     let kind = Kind::named(&operation.action);
+    // Its caller may have had no more patience than it takes to claim the keys.
+    let began = from_unix_ms(operation.created_at);
+    let may_be_claimed = unix_ms(state.pipeline.clock.now()) < state.pipeline.claims.until_ms(began);
     let told = |result: BulkResult| match &result.idempotency_key {
-        Some(key) if result.pending => {
-            let claim = claims.iter().find(|claim| claim.idempotency_key == *key);
-            result.of_claim(kind, claim)
-        }
+        Some(key) if result.pending => match claims.iter().find(|claim| claim.idempotency_key == *key) {
+            None if may_be_claimed => result,
+            claim => result.of_claim(kind, claim),
+        },
         _ => result,
     };
     let results = results.into_iter().map(told).collect();
