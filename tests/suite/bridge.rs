@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
 use paybridge::api::{Scope, issue};
@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use time::OffsetDateTime;
 
-use crate::patience::watch_this_test;
+use crate::patience::{FOREVER, watch_this_test};
 use crate::postgres;
 
 pub const STRIPE_KEY: &str = "sk_test_suite";
@@ -258,8 +258,19 @@ impl Bridge {
         }
     }
 
-    /// Posts an event as Stripe would, freshly signed.
+    /// Posts an event as Stripe would, freshly signed, until there was time to store it.
     pub async fn receive(&self, body: &str) -> Answer {
+        let begun = Instant::now();
+        loop {
+            let answer = self.receive_once(body).await;
+            if answer.status != 503 || begun.elapsed() > FOREVER {
+                return answer;
+            }
+        }
+    }
+
+    /// Posts an event as Stripe would, freshly signed.
+    pub async fn receive_once(&self, body: &str) -> Answer {
         let header = sign(body.as_bytes(), self.clock.now().unix_timestamp(), WEBHOOK_SECRET);
         self.post("/webhooks/stripe", Some(&header), body.as_bytes().to_vec()).await
     }
@@ -316,7 +327,11 @@ impl Bridge {
 
     /// Delivers everything Stripe has to say and brings it to the org.
     pub async fn deliver(&self) {
-        for (event, status) in self.stripe.deliver_pending().await {
+        for (event, mut status) in self.stripe.deliver_pending().await {
+            let begun = Instant::now();
+            while status == 503 && begun.elapsed() < FOREVER {
+                status = self.stripe.deliver(&event).await;
+            }
             assert_eq!(status, 200, "{event}");
         }
         self.drain().await;

@@ -11,6 +11,7 @@ use reqwest::StatusCode;
 use time::OffsetDateTime;
 
 use crate::bridge::{WEBHOOK_SECRET, database, sign};
+use crate::patience::FOREVER;
 use crate::postgres::Server;
 use crate::process::{Service, event};
 
@@ -21,8 +22,6 @@ pub const CAREFUL: &str =
 const EVENTS: usize = 20;
 /// So many senders at once use all connections to the database that there are.
 const SENDERS: usize = 16;
-/// A database that crashed is back by then.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The system calls of some processes, written down or tampered with until this is dropped.
 pub struct Watch {
@@ -120,7 +119,7 @@ impl Sender {
                 StatusCode::OK => return,
                 answer => assert_eq!(answer, 503),
             }
-            assert!(begun.elapsed() < PATIENCE, "{id} is not taken");
+            assert!(begun.elapsed() < FOREVER, "{id} is not taken");
         }
     }
 }

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use paybridge::api::{Scope, issue};
-use paybridge::clock::Clock;
+use paybridge::clock::{Clock, unix_ms};
 use paybridge::sandbox::stripe::{Fault, Options, Stripe};
+use paybridge::store::operations::{self, Operation};
 use paybridge::store::{Backend, Store, api_keys, bindings, idempotency, standing};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -33,6 +34,7 @@ each_backend!(
     a_customer_that_was_deleted_is_made_anew_by_its_record,
     what_is_no_operation_id_is_an_unknown_one,
     a_bulk_that_takes_long_goes_on_and_can_be_asked_for,
+    what_is_about_to_be_claimed_is_not_told_as_never_done,
     a_bulk_is_inside_stripes_limits_and_not_slower_than_they_allow,
     what_is_old_is_forgotten,
     what_cannot_be_written_down_is_not_asked_of_stripe,
@@ -328,6 +330,31 @@ async fn a_bulk_that_takes_long_goes_on_and_can_be_asked_for(bridge: Bridge) {
     assert!(again["results"][0]["idempotencyReplayed"].as_bool().unwrap());
     assert_eq!(count(&bridge.stripe, "payment_intent.created"), 78);
     second.stop().await;
+}
+
+async fn what_is_about_to_be_claimed_is_not_told_as_never_done(bridge: Bridge) {
+    let caller = bridge.caller().await;
+    let id = uuid::Uuid::now_v7().to_string();
+    let item = json!({ "itemIndex": 0, "succeeded": false, "pending": true, "idempotencyKey": "k",
+                       "idempotencyReplayed": false });
+    let operation = Operation {
+        id: id.clone(),
+        account: "main".to_owned(),
+        action: "createPaymentIntent".to_owned(),
+        caller: "suite".to_owned(),
+        items: json!([item]).to_string(),
+        created_at: unix_ms(bridge.clock.now()),
+    };
+    bridge.store().write(move |conn| operations::create(conn, &operation)).await.unwrap();
+    let ask = async || caller.get(&format!("/v1/operations/{id}")).await.1;
+    assert_eq!(ask().await["operationStatus"], "running");
+    bridge.clock.advance(Duration::from_secs(60));
+    let ended = ask().await;
+    assert_eq!(
+        (&ended["operationStatus"], &ended["failedCount"]),
+        (&json!("completed"), &json!(1)),
+        "{ended:#}"
+    );
 }
 
 async fn a_bulk_is_inside_stripes_limits_and_not_slower_than_they_allow(bridge: Bridge) {

@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use paybridge::clock::unix_ms;
 use paybridge::sandbox::salesforce::Fault;
-use paybridge::store::{Backend, Payload, Store, inbox};
+use paybridge::store::{Backend, Conn, Payload, Store, inbox};
 use time::OffsetDateTime;
 
 use crate::bridge::{Bridge, WEBHOOK_SECRET, database, settings, sign, state_of};
 use crate::patience::{until, watch_this_test};
+use crate::store::number;
 
 pub struct Service {
     process: Child,
@@ -257,6 +259,52 @@ async fn told_to_stop_it_gives_back_what_was_ready_while_calls_hang() {
     bridge.clock.advance(Duration::from_secs(600));
     bridge.drain().await;
     assert_eq!(bridge.counts().await.done, 7_000);
+}
+
+/// The program with a call under way that the org does not answer. Neither loses its patience while a test runs.
+async fn service_with_a_call_under_way(bridge: &Bridge) -> Service {
+    bridge.merge(vec![state_of("Stripe_Customer__c", "cus_1", "{}", &[])]).await;
+    bridge.org.hold(|call| call.ends_with("/composite"));
+    let own = [
+        ("PAYBRIDGE__SALESFORCE__MAIN__LOGIN_URL", &*bridge.org.base_url()),
+        ("PAYBRIDGE__SALESFORCE__MAIN__TIMEOUT_MS", "600000"),
+        ("PAYBRIDGE__DELIVERY__LEASE_SECONDS", "3600"),
+        ("PAYBRIDGE__SERVER__SHUTDOWN_SECONDS", "300"),
+    ];
+    let service = Service::start_with(&bridge.database_url, &own);
+    until("a call is under way", async || bridge.org.calls_under_way() == 1).await;
+    service
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_stop_it_waits_for_calls_under_way_and_keeps_the_lane() {
+    let bridge = Bridge::start(Backend::Sqlite).await;
+    let mut service = service_with_a_call_under_way(&bridge).await;
+    service.signal("-TERM");
+    let told_ms = unix_ms(OffsetDateTime::now_utc());
+    let held_until = |conn: &mut Conn| Ok(number(conn, "SELECT held_until AS number FROM lanes"));
+    let is_kept = async || bridge.store().read(held_until).await.unwrap() > told_ms + 4_000;
+    until("the lane is held on to", is_kept).await;
+    bridge.org.let_go();
+    let has_ended = async || service.process.try_wait().unwrap().is_some();
+    until("it has ended", has_ended).await;
+    assert_eq!(bridge.counts().await.done, 1, "the answer came in time to be written down");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_ctrl_c_ends_it_at_once() {
+    let bridge = Bridge::start(Backend::Sqlite).await;
+    let mut service = service_with_a_call_under_way(&bridge).await;
+    service.signal("-INT");
+    let is_closed = async || std::net::TcpStream::connect(&service.address).is_err();
+    until("nobody is let in any more", is_closed).await;
+    service.signal("-INT");
+    let has_ended = async || service.process.try_wait().unwrap().is_some();
+    until("it has ended", has_ended).await;
+    bridge.clock.advance(Duration::from_secs(2 * 3_600));
+    bridge.org.let_go();
+    bridge.drain().await;
+    assert_eq!(bridge.counts().await.done, 1);
 }
 
 #[test]

@@ -174,7 +174,7 @@ async fn a_database_that_is_gone_means_come_back_later(bridge: Bridge) {
     let back = "ALTER TABLE hidden_inbox RENAME TO inbox";
     sql(&bridge, hidden).await;
     for id in ["evt_1", "evt_2"] {
-        let answer = bridge.receive(&event(id)).await;
+        let answer = bridge.receive_once(&event(id)).await;
         assert!(answer.status == 503 && answer.body.contains("not_stored"), "{answer:?}");
     }
     sql(&bridge, back).await;
@@ -187,7 +187,7 @@ async fn a_database_that_is_gone_means_come_back_later(bridge: Bridge) {
         server.execute(&format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
         ));
-        assert_eq!(bridge.receive(&event("evt_2")).await.status, 503);
+        assert_eq!(bridge.receive_once(&event("evt_2")).await.status, 503);
         server.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
         assert_eq!(bridge.receive(&event("evt_2")).await.status, 200);
         assert_eq!(bridge.stored_events().await, 2);

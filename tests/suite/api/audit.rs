@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection};
 use paybridge::api::{Scope, issue};
 use paybridge::store::audit::{self, Break, Head, NewEntry};
-use paybridge::store::{Backend, api_keys};
+use paybridge::store::{Backend, Error, api_keys};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -146,8 +146,12 @@ async fn entries_of_several_processes_make_one_chain(bridge: Bridge) {
             let store = bridge.store().clone();
             tokio::spawn(async move {
                 for number in 0..5 {
-                    let entries = [entry(writer * 10 + number), entry(writer)];
-                    store.write(move |conn| audit::append(conn, &entries)).await.unwrap();
+                    let append = async || {
+                        let entries = [entry(writer * 10 + number), entry(writer)];
+                        store.write(move |conn| audit::append(conn, &entries)).await
+                    };
+                    // They wait for each other, and not for ever.
+                    while let Err(Error::Unavailable(_)) = append().await {}
                 }
             })
         })

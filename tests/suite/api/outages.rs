@@ -52,6 +52,7 @@ async fn whatever_takes_long_the_caller_is_told_where_to_ask() {
         desk.post("/v1/customers", &json!({ "salesforceRecordId": "001D000000IRFma" })).await.is(202);
     assert_eq!(accepted["operationStatus"], "running", "{accepted:#}");
     assert_eq!(accepted["idempotencyKey"], "paybridge-createCustomer-001D000000IRFmaIAH");
+    until("Stripe is asked", async || !desk.stripe.calls().is_empty()).await;
     let path = format!("/v1/operations/{}", accepted["operationId"].as_str().unwrap());
     let running = desk.get(&path).await.is(200);
     assert_eq!(

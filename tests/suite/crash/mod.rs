@@ -33,6 +33,7 @@ use tokio::time::timeout;
 
 use self::told::{Addresses, Called, Counts, Told};
 use crate::bridge::{self, STRIPE_KEY, WEBHOOK_SECRET};
+use crate::patience::until;
 use crate::process::{self, Service};
 
 /// Kills of each database in the short form.
@@ -115,8 +116,15 @@ impl World {
 
     /// The database, while no service has just been killed on it: whoever holds it open spares SQLite its recovery.
     async fn store(&self) -> Store {
-        let url = self.url.clone().into();
-        tokio::task::spawn_blocking(move || Store::open(&url, 2)).await.unwrap().unwrap()
+        let mut opened = None;
+        // The service may be writing.
+        let is_open = async || {
+            let url = self.url.clone().into();
+            opened = tokio::task::spawn_blocking(move || Store::open(&url, 2)).await.unwrap().ok();
+            opened.is_some()
+        };
+        until("the database is opened", is_open).await;
+        opened.unwrap()
     }
 
     /// A key for the API.
