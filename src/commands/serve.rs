@@ -30,14 +30,23 @@ pub(super) async fn run_prepared(
     let listener = TcpListener::bind(config.server.bind).map_err(|error| {
         Failure(format!("cannot listen on {} (server.bind): {error}", config.server.bind))
     })?;
-    let app = tokio::task::spawn_blocking(|| App::assemble(config, Clock::system())).await??;
+    // The database may keep us waiting.
+    let app = tokio::select! {
+        app = tokio::task::spawn_blocking(|| App::assemble(config, Clock::system())) => app??,
+        () = stop.wait() => {
+            tracing::info!("stopped before it was ready");
+            return Ok(());
+        }
+    };
     let running = prepare(app).start(listener, background)?;
     tracing::info!(address = %running.address(), "ready");
     stop.wait().await;
     tracing::info!("stopping");
     tokio::select! {
         () = running.stop() => tracing::info!("stopped"),
-        () = stop.no_patience() => tracing::warn!("stopped at once: what was under way is done again"),
+        () = stop.no_patience() => {
+            tracing::warn!("stopped at once: callers without an answer repeat; the last uses of keys may not be in the audit log");
+        }
     }
     Ok(())
 }
@@ -70,7 +79,7 @@ impl StopSignals {
         }
     }
 
-    /// Waits for one more Ctrl-C. An orchestrator means the same with each of its signals, and ends the process by itself.
+    /// Waits for a further Ctrl-C. An orchestrator means the same with each of its signals, and ends the process by itself.
     pub(super) async fn no_patience(&mut self) {
         let _a_person = self.interrupt.recv().await;
     }
