@@ -109,9 +109,10 @@ impl Step for Delivery {
         let mut calls = self.calls.lock().await;
         calls.give_back(&self.shared).await;
         while !calls.tasks.is_empty() {
+            calls.keep_lane(&self.shared).await;
             tokio::select! {
                 Some(ended) = calls.tasks.join_next_with_id() => calls.settle(&self.shared, ended),
-                () = tokio::time::sleep(LOOK_ANYWAY) => calls.keep_lane(&self.shared).await,
+                () = tokio::time::sleep(LOOK_ANYWAY) => {}
             }
         }
     }
