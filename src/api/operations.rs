@@ -1,5 +1,7 @@
 //! Work that outlasted its caller's patience: kept when it is accepted with 202, and told to who asks.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -85,6 +87,9 @@ pub(super) struct OperationAnswer {
     request_id: String,
 }
 
+/// A caller may have less patience than it takes to commit the claims of the keys; what is not claimed by then never will be.
+const CLAIMED_BY: Duration = Duration::from_secs(120);
+
 /// Gets an operation that was accepted with 202: what became of each item so far.
 ///
 /// Ask again after a few seconds while `operationStatus` is running.
@@ -124,9 +129,7 @@ async fn get_operation(
         return Err(Problem::new(Code::ResourceMissing, detail));
     };
     let kind = Kind::named(&operation.action);
-    // Its caller may have had no more patience than it takes to claim the keys.
-    let began = from_unix_ms(operation.created_at);
-    let may_be_claimed = unix_ms(state.pipeline.clock.now()) < state.pipeline.claims.until_ms(began);
+    let may_be_claimed = state.pipeline.clock.now() < from_unix_ms(operation.created_at) + CLAIMED_BY;
     let told = |result: BulkResult| match &result.idempotency_key {
         Some(key) if result.pending => match claims.iter().find(|claim| claim.idempotency_key == *key) {
             None if may_be_claimed => result,

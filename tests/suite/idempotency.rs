@@ -348,7 +348,7 @@ async fn what_is_about_to_be_claimed_is_not_told_as_never_done(bridge: Bridge) {
     bridge.store().write(move |conn| operations::create(conn, &operation)).await.unwrap();
     let ask = async || caller.get(&format!("/v1/operations/{id}")).await.1;
     assert_eq!(ask().await["operationStatus"], "running");
-    bridge.clock.advance(Duration::from_secs(60));
+    bridge.clock.advance(Duration::from_secs(120));
     let ended = ask().await;
     assert_eq!(
         (&ended["operationStatus"], &ended["failedCount"]),
