@@ -34,7 +34,7 @@ use crate::webhooks::retain::Retention;
 use crate::worker::{self, Bell, Next, Step};
 use crate::{salesforce, stripe};
 
-/// How long background work may go on; calls to Salesforce beyond the time that requests have.
+/// How much longer than requests background work may go on.
 const WORKERS_STOP: Duration = Duration::from_secs(1);
 
 /// How long it may take to write down who used the API last.
